@@ -3,6 +3,7 @@
 registry   the activities that there are, by name
 context    the running attempt as activity code sees it
 execution  how the code of one runs: as a task of a loop, or in a thread
+intercepted  interceptors around it, if there are any
 interruption  a request to stop, raised in a thread
 processes  for sync activities that ask for one
 threads    for sync activities

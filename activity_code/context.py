@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.broker.protocol.task_token import TaskToken, pack
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import CanceledError, PayloadCodecError, PayloadError
+from dalsegno.interceptors.worker import WorkerInterceptor
 from dalsegno.payload import Payload
 from dalsegno.priority import OF_LEVEL
 
@@ -39,6 +40,7 @@ class AttemptContext:
         "cancelled",
         "client",
         "converter",
+        "interceptors",
         "interruption",
         "worker_shutdown",
     )
@@ -53,9 +55,11 @@ class AttemptContext:
         worker_shutdown: WorkerShutdown | None = None,
         client: Callable[[], Any] | None = None,
         is_local: bool = False,
+        interceptors: Sequence[WorkerInterceptor] = (),
     ) -> None:
         """`client` gives the worker's, for async activities; there may be none."""
         self._task = task
+        self.interceptors = interceptors
         self.converter = converter.of_workflow(task.workflow_id)
         self._on_heartbeat = on_heartbeat
         self._thread_event = threading.Event() if threaded else None
@@ -81,6 +85,11 @@ class AttemptContext:
         """Raises PayloadCodecError where the key is missing of what the attempt before has told. To be called
         before any code runs, for `info`, and each line that is logged, would raise it amid that."""
         self.info  # noqa: B018
+
+    @property
+    def headers(self) -> dict[str, Payload]:
+        """As they came."""
+        return self._task.headers
 
     @property
     def shielded(self) -> Callable[[], AbstractContextManager[None]] | None:

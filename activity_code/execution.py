@@ -11,7 +11,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
 from functools import partial
@@ -21,6 +21,7 @@ from dalsegno._log import get_logger
 from dalsegno.activity import current_context
 from dalsegno.activity_code.abandoned import Abandoned
 from dalsegno.activity_code.context import AttemptContext
+from dalsegno.activity_code.intercepted import awaited, intercepted, intercepted_in_thread
 from dalsegno.activity_code.interruption import Interruption
 from dalsegno.activity_code.registry import Definition
 from dalsegno.activity_code.threads import Job, Threads
@@ -99,7 +100,12 @@ class CoroutineExecution:
             if self._work.heartbeat_details is not None:
                 self._context.require_info()
             args = definition.arguments(self._work.args, converter)
-            result = _encoded_result(definition, await definition.function(*args), converter)
+            value = (
+                intercepted(self._context, definition.function, args, awaited)
+                if self._context.interceptors
+                else definition.function(*args)
+            )
+            result = _encoded_result(definition, await value, converter)
             if stored is not None:
                 await until_kept(stored, result)
         except BaseException as error:  # the border of the activity: it is its outcome
@@ -126,16 +132,27 @@ async def until_kept(stored: StoredPayloads, result: Payload) -> None:
 
 
 def call_sync(
-    definition: Definition, work: ActivityTask, context: AttemptContext, awaited: Callable[[Any], Any]
+    definition: Definition,
+    work: ActivityTask,
+    context: AttemptContext,
+    awaited: Callable[[Any], Any],
+    loop: asyncio.AbstractEventLoop | None = None,
 ) -> Payload:
     """Run the code of a sync activity, in the thread, and with the context, that are to be its own. `awaited`
-    makes a value of what it gives back."""
+    makes a value of what it gives back; interceptors run on the `loop`."""
     current_context.set(context)
     if work.heartbeat_details is not None:
         context.require_info()
     args = definition.arguments(work.args, context.converter)
-    with nullcontext() if context.interruption is None else context.interruption.reaches():
-        result = awaited(definition.function(*args))
+
+    def call(function: Callable[..., Any], args: Sequence[Any]) -> Any:
+        with nullcontext() if context.interruption is None else context.interruption.reaches():
+            return awaited(function(*args))
+
+    if context.interceptors and loop is not None:
+        result = intercepted_in_thread(context, definition.function, args, call, loop)
+    else:
+        result = call(definition.function, args)
     return _encoded_result(definition, result, context.converter)
 
 
@@ -164,7 +181,7 @@ class ThreadExecution:
         self._inner: asyncio.Task[Any] | None = None
 
         context.interruption = Interruption() if definition.is_interrupted else None
-        call = partial(call_sync, definition, work, context, self._awaited)
+        call = partial(call_sync, definition, work, context, self._awaited, loop)
         scope = contextvars.copy_context()
         self._job: Job[Payload] = Job(partial(scope.run, call), on_begun, self._on_done)
 

@@ -152,6 +152,7 @@ def host(
         ),
     ] = None,
     data_converter: options.DataConverter = None,
+    interceptor: options.Interceptors = None,
     patch_activation: Annotated[
         str | None,
         typer.Option(
@@ -207,6 +208,7 @@ def host(
             broker=broker,
             database=database,
             data_converter=data_converter,
+            interceptors=interceptor,
             patch_activation=patch_activation,
             settings=settings,
             launch=Launch(*child),
@@ -217,7 +219,8 @@ def host(
     flags += ["--step-limit", str(step_limit), "--held-bytes", str(held_bytes)]
     flags += ["--seen-retention", str(seen_retention), "--idle-seconds", str(idle_seconds)]
     flags += [part for queue in json_task_queue or () for part in ("--json-task-queue", queue)]
-    flags += ["--log-level", log_level, "--log-format", log_format, *serving.converter_flags(data_converter)]
+    flags += ["--log-level", log_level, "--log-format", log_format]
+    flags += serving.converter_flags(data_converter, interceptor)
     flags += [] if patch_activation is None else ["--patch-activation", patch_activation]
     spec = serving.host_spec(modules, broker=broker, database=database, processes=processes, flags=flags)
     raise typer.Exit(serving.supervise([spec], database=database, start_seconds=start_seconds))
@@ -233,6 +236,7 @@ def worker(
         float, typer.Option(min=0, metavar="SECONDS", help="How long activities may go on after SIGTERM.")
     ] = 20.0,
     data_converter: options.DataConverter = None,
+    interceptor: options.Interceptors = None,
     held_bytes: options.HeldBytes = HELD_BYTES,
     log_level: options.LogLevel = "info",
     log_format: options.LogFormat = "auto",
@@ -255,6 +259,7 @@ def worker(
         broker=broker,
         task_queue=task_queue,
         data_converter=data_converter,
+        interceptors=interceptor,
         concurrency=concurrency,
         drain_seconds=drain_seconds,
         held_bytes=held_bytes,
@@ -270,6 +275,7 @@ def dev(
     ] = options.FOLDER,
     task_queue: options.TaskQueue = "default",
     data_converter: options.DataConverter = None,
+    interceptor: options.Interceptors = None,
     reload: Annotated[
         bool, typer.Option("--reload", help="Begin anew with each change of a Python file in this folder.")
     ] = False,
@@ -289,13 +295,15 @@ def dev(
     from dalsegno.cli.logs import configure_service
 
     configure_service(log_level, log_format)
-    flags = ["--log-level", log_level, "--log-format", log_format, *serving.converter_flags(data_converter)]
+    flags = ["--log-level", log_level, "--log-format", log_format]
+    flags += serving.converter_flags(data_converter, interceptor)
     raise typer.Exit(
         develop(
             modules,
             folder=folder,
             task_queue=task_queue,
             data_converter=data_converter,
+            interceptors=interceptor,
             flags=flags,
             reload=reload,
         )
@@ -303,7 +311,11 @@ def dev(
 
 
 @app.command(hidden=True)
-def check(modules: options.Modules, data_converter: options.DataConverter = None) -> None:
+def check(
+    modules: options.Modules,
+    data_converter: options.DataConverter = None,
+    interceptor: options.Interceptors = None,
+) -> None:
     """Import modules and say what is wrong with them: what `dev --reload` runs before it begins anew."""
     from dalsegno.cli import code
     from dalsegno.cli.logs import configure
@@ -311,6 +323,7 @@ def check(modules: options.Modules, data_converter: options.DataConverter = None
     configure("error")
     code.workflows_in(code.load(modules, warn=False))
     code.data_converter(data_converter)
+    code.interceptors(interceptor)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from dalsegno.data_converter import DataConverter, required
 from dalsegno.definition import DEFINITION_ATTRIBUTE, NAME_ATTRIBUTE
 from dalsegno.errors import ConfigurationError
 from dalsegno.given import shown
+from dalsegno.interceptors.worker import WorkerInterceptor, worker_interceptors
 from dalsegno.workflow import PatchActivationInput
 
 log = get_logger()
@@ -81,6 +82,18 @@ def data_converter(place: str | None) -> DataConverter:
         return required(f"{place} (--data-converter)", value)
     except TypeError as error:
         raise ConfigurationError(str(error)) from None
+
+
+def interceptors(places: Sequence[str] | None) -> tuple[WorkerInterceptor, ...]:
+    """Those that are at `module:attribute`. Raises ConfigurationError."""
+    option = "--interceptor"
+    found = [
+        _at(place, option, "an interceptor as module:attribute (shop.tracing:traced)") for place in places or ()
+    ]
+    try:
+        return worker_interceptors(found)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{', '.join(places or ())} ({option}): {error}") from None
 
 
 def patch_activation(place: str | None) -> Callable[[PatchActivationInput], bool] | None:

@@ -32,6 +32,7 @@ def develop(
     folder: str,
     task_queue: str,
     data_converter: str | None,
+    interceptors: Sequence[str] | None,
     flags: Sequence[str],
     reload: bool,
 ) -> int:
@@ -39,6 +40,7 @@ def develop(
     if not reload:
         code.load(modules, warn=False)  # what is wrong is said once, before host and worker both say it
         code.data_converter(data_converter)
+        code.interceptors(interceptors)
     folder = str(Path(folder))  # "" is this one, not the root
     broker, database = f"embedded:{folder}/broker.db", f"sqlite:///{folder}/dalsegno.db"
     prepare_folders(broker, database)
@@ -56,7 +58,8 @@ def develop(
     from dalsegno.cli.source_changes import SourceChanges
 
     with SourceChanges(Path.cwd()) as changes:
-        return _reloading([*modules, *serving.converter_flags(data_converter)], specs, database, changes)
+        checked = [*modules, *serving.converter_flags(data_converter, interceptors)]
+        return _reloading(checked, specs, database, changes)
 
 
 def _be_alone(folder: Path, broker: str) -> None:

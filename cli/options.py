@@ -79,6 +79,15 @@ DataConverter = Annotated[
         show_default=False,
     ),
 ]
+Interceptors = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--interceptor",
+        metavar="MODULE:ATTRIBUTE",
+        help="An interceptor of workflows and activities (docs/workers.md); repeat it, the outermost first.",
+        show_default=False,
+    ),
+]
 TaskQueue = Annotated[
     str, typer.Option(envvar="DALSEGNO_TASK_QUEUE", metavar="NAME", help="Whose activities it runs.")
 ]

@@ -86,6 +86,7 @@ def serve_host(
     broker: str,
     database: str,
     data_converter: str | None,
+    interceptors: Sequence[str] | None,
     patch_activation: str | None,
     settings: HostSettings,
     launch: Launch,
@@ -99,7 +100,7 @@ def serve_host(
     parent_watch.watch(launch.parent_pid)
     loaded = code.load(modules)
     workflows = code.workflows_in(loaded)
-    converter = code.data_converter(data_converter)
+    converter, around = code.data_converter(data_converter), code.interceptors(interceptors)
     activities = local_activities_in(loaded)
     registry = WorkflowRegistry(
         [(cls, None) for cls in workflows],
@@ -107,6 +108,7 @@ def serve_host(
         step_limit=settings.step_limit,
         local_activities=activities,
         patch_activation_callback=code.patch_activation(patch_activation),
+        interceptors=around,
     )
     names = ", ".join(code.name_of(cls) for cls in workflows) or "no workflows but dalsegno's own"
     pulse = PulseWriter.open(launch.pulse_path)
@@ -138,6 +140,7 @@ def serve_host(
                 ready=ready,
                 activities=activities,
                 data_converter=converter,
+                interceptors=around,
             )
             _on_stop_signals(host.drain)
             await host.run()
@@ -191,9 +194,10 @@ def worker_spec(modules: Sequence[str], *, broker: str, flags: Sequence[str]) ->
     return ChildSpec(name="worker", command=command, environment={"DALSEGNO_BROKER": broker})
 
 
-def converter_flags(data_converter: str | None) -> list[str]:
-    """To hand it on to a child."""
-    return [] if data_converter is None else ["--data-converter", data_converter]
+def converter_flags(data_converter: str | None, interceptors: Sequence[str] | None) -> list[str]:
+    """To hand them on to a child."""
+    flags = [part for place in interceptors or () for part in ("--interceptor", place)]
+    return flags if data_converter is None else ["--data-converter", data_converter, *flags]
 
 
 def program(command: str, modules: Sequence[str]) -> list[str]:
@@ -236,6 +240,7 @@ def serve_worker(
     broker: str,
     task_queue: str,
     data_converter: str | None,
+    interceptors: Sequence[str] | None,
     concurrency: int,
     drain_seconds: float,
     held_bytes: int,
@@ -245,7 +250,7 @@ def serve_worker(
     loaded = code.load(modules, warn=parent_pid is None)
     # In `dev`, where the same modules serve host and worker, there may be nothing to do for a worker.
     activities = code.activities_in(loaded, may_be_none=parent_pid is not None)
-    converter = code.data_converter(data_converter)
+    converter, around = code.data_converter(data_converter), code.interceptors(interceptors)
 
     async def main() -> None:
         fail_stop.watch_loop(asyncio.get_running_loop(), fail_stop.end_process)
@@ -271,6 +276,7 @@ def serve_worker(
             drain_timeout=drain_seconds,
             held_bytes=held_bytes,
             data_converter=converter,
+            interceptors=around,
         )
         names = ", ".join(sorted(code.name_of(activity) for activity in activities))
         life = asyncio.create_task(worker.run())

@@ -28,6 +28,7 @@ from dalsegno.cli.namespace import checked_store
 from dalsegno.client.results import not_ended
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import StoreUnavailableError, TransientError, UnsupportedError
+from dalsegno.interceptors.client import NOT_INTERCEPTED
 from dalsegno.persistence.port import Store
 from dalsegno.persistence.reader_port import PeopleReader
 from dalsegno.persistence.url import parse_url
@@ -49,6 +50,7 @@ class StoredEngine:
 
     def __init__(self, database: str, timeout: float, converter: DataConverter) -> None:
         self.converter = converter
+        self.outbound = NOT_INTERCEPTED
         self._database = database
         self._shown = parse_url(database).shown
         self._timeout = timeout

@@ -47,6 +47,7 @@ def rehearse_all(
     *,
     database: str,
     data_converter: str | None,
+    interceptors: Sequence[str] | None = None,
     workflow_types: Sequence[str],
     sample: int | None,
     elsewhere: Sequence[str],
@@ -65,7 +66,7 @@ def rehearse_all(
             again += [] if sample is None else ["--sample", str(sample)]
             again += [part for name in elsewhere for part in ("--elsewhere", name)]
             again += [part for path in histories for part in ("--history", str(path))]
-            again += [*converter_flags(data_converter), *(["--json"] if as_json else [])]
+            again += [*converter_flags(data_converter, interceptors), *(["--json"] if as_json else [])]
             _begin_again_with(seed, again, database)
         loaded = code.load(modules, warn=False)
         activities = local_activities_in(loaded)
@@ -73,6 +74,7 @@ def rehearse_all(
             [(cls, None) for cls in code.workflows_in(loaded)],
             data_converter=code.data_converter(data_converter),
             local_activities=activities,
+            interceptors=code.interceptors(interceptors),
         )
         has_activity = None if activities is None else _has_activity(activities, elsewhere)
         if has_activity is None:

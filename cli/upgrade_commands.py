@@ -24,6 +24,7 @@ def check(
     modules: options.Modules,
     database: options.Database = options.DEFAULT_DATABASE,
     data_converter: options.DataConverter = None,
+    interceptor: options.Interceptors = None,
     workflow_type: Annotated[
         list[str] | None,
         typer.Option("--type", metavar="TYPE", help="Only workflows of this type; repeat it for several."),
@@ -68,6 +69,7 @@ def check(
         modules,
         database=database,
         data_converter=data_converter,
+        interceptors=interceptor,
         workflow_types=workflow_type or (),
         sample=sample,
         elsewhere=elsewhere or (),

@@ -28,6 +28,8 @@ from dalsegno.client.timings import ClientTimings
 from dalsegno.client.updates import WorkflowUpdateHandle
 from dalsegno.client.with_start import WithStartWorkflowOperation
 from dalsegno.errors import AsyncActivityCancelledError
+from dalsegno.interceptors.client import ClientInterceptor as Interceptor
+from dalsegno.interceptors.client import OutboundInterceptor
 from dalsegno.schedules.action import ScheduleActionStartWorkflow
 from dalsegno.schedules.policies import ScheduleOverlapPolicy
 from dalsegno.schedules.schedule import (
@@ -53,11 +55,13 @@ __all__ = [
     "Client",
     "ClientTimings",
     "Connecting",
+    "Interceptor",
     "ListedIncident",
     "Looking",
     "NamespaceMissingError",
     "NoAnswerError",
     "OnSuspended",
+    "OutboundInterceptor",
     "Pong",
     "Schedule",
     "ScheduleActionExecutionStartWorkflow",

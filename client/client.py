@@ -8,7 +8,8 @@ async with Client.connect("amqp://localhost") as client:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, overload
 from uuid import uuid4
@@ -29,14 +30,24 @@ from dalsegno.client.links import Links
 from dalsegno.client.results import await_end, outcome_of
 from dalsegno.client.scheduling import Scheduling
 from dalsegno.client.standalone import StartingActivities
-from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs, result_type_said, start_message
+from dalsegno.client.start_options import (
+    NO_HEADERS,
+    StartOptions,
+    StartOptionsAndArgs,
+    result_type_said,
+    start_by_input,
+    start_input,
+    start_message,
+)
 from dalsegno.client.suspensions import OnSuspended, warn
 from dalsegno.client.timings import ClientTimings
 from dalsegno.client.with_start import UpdatingWithStart
 from dalsegno.data_converter import DataConverter
 from dalsegno.data_converter import required as required_converter
+from dalsegno.interceptors.client import NOT_INTERCEPTED, ClientInterceptor, StartWorkflowInput, intercepting
 from dalsegno.loop_clock import LoopClock, checked_clock
 from dalsegno.observer import Observer, contained
+from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy
 from dalsegno.targets import Target
 
@@ -67,13 +78,15 @@ class Client(Scheduling, UpdatingWithStart, StartingActivities, Declaring):
         timeout: float = TIMEOUT_SECONDS,
         timings: ClientTimings | None = None,
         on_suspended: OnSuspended = warn,
+        interceptors: Sequence[ClientInterceptor] = (),
     ) -> None:
         """`Client.connect` is the usual way. `timeout` (seconds) holds where a call gives none. All that the
         client times goes by its `clock`, which is the event loop if none is given."""
         patience = given.patience("timeout", timeout)
         links = Links(broker, timings or ClientTimings(), contained(observer), checked_clock(clock))
         converter = required_converter("data_converter", data_converter)
-        super().__init__(self._engine_over(links, converter, patience, on_suspended))
+        engine = self._engine_over(links, converter, patience, on_suspended)
+        super().__init__(replace(engine, outbound=intercepting(interceptors)) if interceptors else engine)
 
     def _engine_over(
         self, links: Links, converter: DataConverter, timeout: float | None, on_suspended: OnSuspended
@@ -91,6 +104,7 @@ class Client(Scheduling, UpdatingWithStart, StartingActivities, Declaring):
         clock: LoopClock | None = None,
         timeout: float = TIMEOUT_SECONDS,
         on_suspended: OnSuspended = warn,
+        interceptors: Sequence[ClientInterceptor] = (),
     ) -> Connecting:
         """Connect to the broker: `client = await Client.connect(url)`, or `async with Client.connect(url)`.
 
@@ -101,7 +115,8 @@ class Client(Scheduling, UpdatingWithStart, StartingActivities, Declaring):
         `data_converter` says how values travel; hosts and workers need the same (docs/payloads.md).
 
         `on_suspended` is called with workflow ID and reason while a result is waited for and the workflow is
-        suspended, once for each reason. By default it logs a warning.
+        suspended, once for each reason. By default it logs a warning. `interceptors` stand around what is asked
+        (docs/client.md), the first outermost.
         """
         broker = open_broker(given.plain("broker_url", broker_url), held_bytes=HELD_BYTES)
         return Connecting(
@@ -112,6 +127,7 @@ class Client(Scheduling, UpdatingWithStart, StartingActivities, Declaring):
                 clock=clock,
                 timeout=timeout,
                 on_suspended=on_suspended,
+                interceptors=interceptors,
             )
         )
 
@@ -198,10 +214,33 @@ class Client(Scheduling, UpdatingWithStart, StartingActivities, Declaring):
         sends it on, within a second. What the policies don't allow is then done nowhere, and nobody is told:
         give an ID of its own. See docs/client.md.
         """
-        connection = options.get("connection")
+        return await self._start(workflow, arguments, options)
+
+    async def _start(
+        self, workflow: Target, arguments: Sequence[Any], options: StartOptionsAndArgs
+    ) -> WorkflowHandle[Any]:
+        """By way of the interceptors, if there are any."""
+        if self._engine.outbound is NOT_INTERCEPTED:
+            return await self._begin(workflow, arguments, options)
+
+        async def send(said: StartWorkflowInput) -> WorkflowHandle[Any]:
+            return await self._begin(*start_by_input(said, workflow, options), said.headers)
+
+        said = start_input(workflow, arguments, options, send)
+        handle: WorkflowHandle[Any] = await self._engine.outbound.start_workflow(said)
+        return handle
+
+    async def _begin(
+        self,
+        workflow: Target,
+        arguments: Sequence[Any],
+        options: StartOptionsAndArgs,
+        headers: Mapping[str, Payload] = NO_HEADERS,
+    ) -> WorkflowHandle[Any]:
+        connection, converter = options.get("connection"), self._engine.converter
         if connection is not None:
-            return await self._start_in_transaction(connection, workflow, arguments, options)
-        message = start_message(workflow, arguments, options, ("accepted",), self._engine.converter)
+            return await self._start_in_transaction(connection, workflow, arguments, options, headers)
+        message = start_message(workflow, arguments, options, ("accepted",), converter, headers)
         with Conversation(self._engine.links, self._engine.converter) as conversation:
             reply = await self._accepted(conversation, message, options)
         return WorkflowHandle(
@@ -215,9 +254,14 @@ class Client(Scheduling, UpdatingWithStart, StartingActivities, Declaring):
         )
 
     async def _start_in_transaction(
-        self, connection: Any, workflow: Target, arguments: Sequence[Any], options: StartOptionsAndArgs
+        self,
+        connection: Any,
+        workflow: Target,
+        arguments: Sequence[Any],
+        options: StartOptionsAndArgs,
+        headers: Mapping[str, Payload],
     ) -> WorkflowHandle[Any]:
-        message = start_message(workflow, arguments, options, (), self._engine.converter)
+        message = start_message(workflow, arguments, options, (), self._engine.converter, headers)
         message_id = _message_id(options)
         may_be_another = message.conflict_policy is WorkflowIDConflictPolicy.USE_EXISTING
         if (stored := self._engine.converter._stored) is not None:
@@ -296,6 +340,8 @@ class Client(Scheduling, UpdatingWithStart, StartingActivities, Declaring):
             raise TypeError(
                 "A start in your transaction happens after its commit: start it, commit, and await the result."
             )
+        if self._engine.outbound is not NOT_INTERCEPTED:
+            return await (await self._start(workflow, arguments, options)).result()
         message = start_message(workflow, arguments, options, ("accepted", "result"), self._engine.converter)
         result_type = result_type_said(workflow, options, self._engine.converter)
 

@@ -23,6 +23,7 @@ from dalsegno.client.results import await_end, not_ended
 from dalsegno.client.suspensions import OnSuspended, Suspensions, warn
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import WorkflowNotFoundError
+from dalsegno.interceptors.client import NOT_INTERCEPTED, OutboundInterceptor
 from dalsegno.loop_clock import sleep
 
 BEGUN_SECONDS = 60.0
@@ -35,6 +36,10 @@ class EnginePort(Protocol):
 
     @property
     def converter(self) -> DataConverter: ...
+
+    @property
+    def outbound(self) -> OutboundInterceptor:
+        """Whom a client's calls go by."""
 
     async def tell(
         self, command: ToWorkflow, *, message_id: str | None = None, timeout: float | None = None
@@ -72,6 +77,7 @@ class BrokerEngine:
     converter: DataConverter
     timeout: float | None
     on_suspended: OnSuspended = warn
+    outbound: OutboundInterceptor = NOT_INTERCEPTED
 
     def waiting(self) -> Conversation:
         """For who waits for a result: whoever uses it hears meanwhile of suspensions."""

@@ -26,17 +26,19 @@ from dalsegno.client.quarantine import QuarantineOfWorkflow
 from dalsegno.client.results import outcome_of
 from dalsegno.client.updates import UpdatedWorkflow
 from dalsegno.converter import result_hint
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import InvalidMessageError
 from dalsegno.handler_types import QueryOf, SignalOf
-from dalsegno.policies import QueryRejectCondition, WorkflowStatus
-from dalsegno.targets import (
-    UNSET,
-    encode_arguments,
-    name_of,
-    one_by_one_or_args,
-    result_type_of,
-    signal_call,
+from dalsegno.interceptors.client import (
+    CancelWorkflowInput,
+    DescribeWorkflowInput,
+    QueryWorkflowInput,
+    SignalWorkflowInput,
+    TerminateWorkflowInput,
 )
+from dalsegno.interceptors.headers import encoded
+from dalsegno.policies import QueryRejectCondition, WorkflowStatus
+from dalsegno.targets import UNSET, encode_as, name_of, one_by_one_or_args, result_type_of
 
 R = TypeVar("R", covariant=True)
 Q = TypeVar("Q")
@@ -208,12 +210,21 @@ class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, IncidentsOfWorkflow,
         timeout: float | None = None,
     ) -> None:
         """Returns when the signal is durable. Signals sent one after the other keep their order."""
-        name, payloads = signal_call(self._converter, signal, arguments, args, arg)
-        await self._tell(
-            SignalWorkflow(workflow_id=self.id, run_id=self._command_run_id, name=name, args=payloads),
-            message_id,
-            timeout,
-        )
+
+        async def send(said: SignalWorkflowInput) -> None:
+            converter = self._converter_of(said.id)
+            command = SignalWorkflow(
+                workflow_id=said.id,
+                run_id=said.run_id,
+                name=given.plain("name", said.signal),
+                args=encode_as(signal, said.signal, said.args, converter),
+                headers=encoded(said.headers, converter),
+            )
+            await self._tell(command, message_id, timeout)
+
+        values = one_by_one_or_args("A signal", arguments, args, arg)
+        said = SignalWorkflowInput(self.id, self._command_run_id, name_of(signal), values, {}, send)
+        await self._engine.outbound.signal_workflow(said)
 
     @overload
     async def query(
@@ -325,38 +336,51 @@ class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, IncidentsOfWorkflow,
         QueryFailedError when the handler raises (its `cause` is what) or there is none of that name, TypeError
         where no answer can be restored as the `result_type`.
         """
-        name = name_of(query)
-        converter = self._converter
-        type_hint = result_hint(result_type_of(query) if result_type is None else result_type, converter)
-        command = QueryWorkflow(
-            workflow_id=self.id,
-            run_id=self._command_run_id,
-            name=name,
-            args=encode_arguments(query, one_by_one_or_args("A query", arguments, args, arg), converter),
-            reject_condition=given.choice("reject_condition", reject_condition, QueryRejectCondition),
-        )
-        reply = await self._engine.tell(command, timeout=timeout)
-        if reply.result is None:
-            return None
-        return converter.from_payload(reply.result, type_hint)
+
+        async def send(said: QueryWorkflowInput) -> Any:
+            converter = self._converter_of(said.id)
+            command = QueryWorkflow(
+                workflow_id=said.id,
+                run_id=said.run_id,
+                name=given.plain("name", said.query),
+                args=encode_as(query, said.query, said.args, converter),
+                reject_condition=given.choice("reject_condition", said.reject_condition, QueryRejectCondition),
+                headers=encoded(said.headers, converter),
+            )
+            reply = await self._engine.tell(command, timeout=timeout)
+            return None if reply.result is None else converter.from_payload(reply.result, said.ret_type)
+
+        name, run_id = name_of(query), self._command_run_id
+        hint = result_hint(result_type_of(query) if result_type is None else result_type, self._converter)
+        values = one_by_one_or_args("A query", arguments, args, arg)
+        said = QueryWorkflowInput(self.id, run_id, name, values, reject_condition, {}, hint, send)
+        return await self._engine.outbound.query_workflow(said)
 
     async def cancel(
         self, reason: str = "", *, message_id: str | None = None, timeout: float | None = None
     ) -> None:
         """Ask the workflow to stop: its code sees asyncio.CancelledError and may clean up or go on."""
-        command = CancelWorkflow(
-            workflow_id=self.id, run_id=self._command_run_id, reason=given.plain("reason", reason)
-        )
-        await self._tell(command, message_id, timeout)
+
+        async def send(said: CancelWorkflowInput) -> None:
+            why = given.plain("reason", said.reason)
+            command = CancelWorkflow(workflow_id=said.id, run_id=said.run_id, reason=why)
+            await self._tell(command, message_id, timeout)
+
+        said = CancelWorkflowInput(self.id, self._command_run_id, reason, send)
+        await self._engine.outbound.cancel_workflow(said)
 
     async def terminate(
         self, reason: str = "", *, message_id: str | None = None, timeout: float | None = None
     ) -> None:
         """End the workflow now; its code has no say."""
-        command = TerminateWorkflow(
-            workflow_id=self.id, run_id=self._command_run_id, reason=given.plain("reason", reason)
-        )
-        await self._tell(command, message_id, timeout)
+
+        async def send(said: TerminateWorkflowInput) -> None:
+            why = given.plain("reason", said.reason)
+            command = TerminateWorkflow(workflow_id=said.id, run_id=said.run_id, reason=why)
+            await self._tell(command, message_id, timeout)
+
+        said = TerminateWorkflowInput(self.id, self._command_run_id, reason, send)
+        await self._engine.outbound.terminate_workflow(said)
 
     async def suspend(
         self, reason: str = "", *, message_id: str | None = None, timeout: float | None = None
@@ -374,11 +398,20 @@ class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, IncidentsOfWorkflow,
 
     async def describe(self, *, timeout: float | None = None) -> Description:
         """State, activities, timers and more. Times in it are whole microseconds since 1970, UTC."""
-        command = DescribeWorkflow(workflow_id=self.id, run_id=self._command_run_id)
-        reply = await self._engine.tell(command, timeout=timeout)
-        if reply.description is None:
-            raise InvalidMessageError("the answer to workflow.describe has no description")
-        return decoded(reply.description, self._converter)
+
+        async def send(said: DescribeWorkflowInput) -> Description:
+            command = DescribeWorkflow(workflow_id=said.id, run_id=said.run_id)
+            reply = await self._engine.tell(command, timeout=timeout)
+            if reply.description is None:
+                raise InvalidMessageError("the answer to workflow.describe has no description")
+            return decoded(reply.description, self._converter_of(said.id))
+
+        said = DescribeWorkflowInput(self.id, self._command_run_id, send)
+        description: Description = await self._engine.outbound.describe_workflow(said)
+        return description
+
+    def _converter_of(self, workflow_id: str) -> DataConverter:
+        return self._converter if workflow_id == self.id else self._engine.converter.of_workflow(workflow_id)
 
     async def _tell(self, command: ToWorkflow, message_id: str | None, timeout: float | None) -> None:
         known = str(uuid4()) if message_id is None else given.name("message_id", message_id)

@@ -18,6 +18,8 @@ from dalsegno.client.looking import Looking
 from dalsegno.client.schedules import PLAIN, ScheduleHandle, ScheduleListDescription, written_of
 from dalsegno.client.start_options import start_message
 from dalsegno.errors import CommandRejectedError, WorkflowAlreadyStartedError
+from dalsegno.interceptors.client import NOT_INTERCEPTED, CreateScheduleInput
+from dalsegno.interceptors.headers import encoded
 from dalsegno.schedules.book import SCHEDULE, ScheduleBook, require_backfills, schedule_workflow_id
 from dalsegno.schedules.schedule import Schedule, ScheduleBackfill
 from dalsegno.search_attributes import TypedSearchAttributes
@@ -48,11 +50,31 @@ class Scheduling(Looking):
         ScheduleAlreadyRunningError where there is a schedule with this ID; TypeError or ValueError, which say
         what and where, for one that cannot be.
         """
-        engine = self._engine
+
+        async def send(said: CreateScheduleInput) -> ScheduleHandle:
+            return await self._create(said, backfill, memo, search_attributes, timeout)
+
+        said = CreateScheduleInput(id, schedule, trigger_immediately, {}, send)
+        handle: ScheduleHandle = await self._engine.outbound.create_schedule(said)
+        return handle
+
+    async def _create(
+        self,
+        said: CreateScheduleInput,
+        backfill: Sequence[ScheduleBackfill],
+        memo: Mapping[str, Any] | None,
+        search_attributes: TypedSearchAttributes | None,
+        timeout: float | None,
+    ) -> ScheduleHandle:
+        engine, id = self._engine, said.id  # noqa: A001 - as in the Temporal SDK
         handle = self.get_schedule_handle(id)
+        written = written_of(said.schedule, engine.converter)
+        if said.headers:
+            of_action = engine.converter.of_workflow(written.action.id)
+            written.action.headers |= encoded(said.headers, of_action)
         book = ScheduleBook(
-            written=written_of(schedule, engine.converter),
-            trigger=given.flag("trigger_immediately", trigger_immediately),
+            written=written,
+            trigger=given.flag("trigger_immediately", said.trigger_immediately),
             backfills=require_backfills(backfill),
         )
         workflow_id = schedule_workflow_id(id)
@@ -86,7 +108,11 @@ class Scheduling(Looking):
         workflow_id = schedule_workflow_id(id)
         schedule_id = workflow_id.removeprefix(f"{SCHEDULE}.")
         workflow: WorkflowHandle[Any] = WorkflowHandle(
-            replace(self._engine, converter=PLAIN), workflow_id, run_id=None, pinned=True, result_type=Any
+            replace(self._engine, converter=PLAIN, outbound=NOT_INTERCEPTED),
+            workflow_id,
+            run_id=None,
+            pinned=True,
+            result_type=Any,
         )
         return ScheduleHandle(workflow, schedule_id, self._engine.converter)
 

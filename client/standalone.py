@@ -6,12 +6,12 @@ receipt = await client.execute_activity(charge, order, id=f"charge-{order.number
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, Required, TypedDict, TypeVar, Unpack, overload
 from uuid import uuid4
 
 from dalsegno import given
-from dalsegno._activity_call import UNSET, activity_call
+from dalsegno._activity_call import UNSET, activity_call, type_of_activity
 from dalsegno._runtime import ActivityCall
 from dalsegno.broker.protocol.messages import Description, Reply, StartWorkflow
 from dalsegno.client.conversation import Conversation
@@ -20,6 +20,9 @@ from dalsegno.client.handle import WorkflowHandle
 from dalsegno.converter import result_hint
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import ActivityError, ActivityFailureError, WorkflowFailedError
+from dalsegno.interceptors.client import NOT_INTERCEPTED, StartStandaloneActivityInput
+from dalsegno.interceptors.headers import encoded
+from dalsegno.payload import Payload
 from dalsegno.policies import (
     Duration,
     RetryPolicy,
@@ -170,10 +173,32 @@ class StartingActivities:
             raise TypeError("A standalone activity needs an id, which names it from now on.")
         if "on_exhausted" in options:
             raise TypeError("A standalone activity has no option 'on_exhausted': call it from a workflow.")
+        if self._engine.outbound is NOT_INTERCEPTED:
+            return await self._start_activity(activity, arg, options, {})
+
+        async def send(said: StartStandaloneActivityInput) -> StandaloneActivityHandle[Any]:
+            same = said.activity == named
+            anew: Any = {**said.options, "id": said.id, "args": said.args}
+            return await self._start_activity(activity if same else said.activity, UNSET, anew, said.headers)
+
+        named = type_of_activity(activity)
+        values = tuple(options.get("args", ())) if arg is UNSET else (arg,)
+        others = {key: value for key, value in options.items() if key not in ("id", "args")}
+        said = StartStandaloneActivityInput(named, values, options["id"], others, {}, send)
+        handle: StandaloneActivityHandle[Any] = await self._engine.outbound.start_activity(said)
+        return handle
+
+    async def _start_activity(
+        self,
+        activity: Callable[..., Any] | str,
+        arg: Any,
+        options: StandaloneActivityOptionsAndArgs,
+        headers: Mapping[str, Payload],
+    ) -> StandaloneActivityHandle[Any]:
         converter = self._engine.converter.of_workflow(given.plain("id", options["id"]))
         plain: dict[str, Any] = {key: value for key, value in options.items() if key not in _OF_THE_START}
         call = activity_call(converter, "", activity, arg, activity_id=options["id"], **plain)
-        message = _start(call, options)
+        message = _start(call, options, encoded(headers, converter))
         message_id = options.get("message_id")
         with Conversation(self._engine.links, converter) as conversation:
             reply = await conversation.ask(
@@ -236,7 +261,9 @@ class StartingActivities:
         )
 
 
-def _start(call: ActivityCall, options: StandaloneActivityOptionsAndArgs) -> StartWorkflow:
+def _start(
+    call: ActivityCall, options: StandaloneActivityOptionsAndArgs, headers: dict[str, Payload]
+) -> StartWorkflow:
     """Raises TypeError and ValueError, which name the option."""
     asked = StandaloneActivity(
         activity_type=call.activity_type,
@@ -259,6 +286,7 @@ def _start(call: ActivityCall, options: StandaloneActivityOptionsAndArgs) -> Sta
         conflict_policy=given.choice("id_conflict_policy", conflict, WorkflowIDConflictPolicy),
         reuse_policy=given.choice("id_reuse_policy", reuse, WorkflowIDReusePolicy),
         priority=call.level,
+        headers=headers,
     )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Required, TypedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Literal, Required, TypedDict, cast
 
 from dalsegno import given
 from dalsegno.broker.protocol.messages import SignalWithStart, StartWorkflow, UpdateWithStart, WorkflowRetries
 from dalsegno.converter import result_hint
 from dalsegno.data_converter import DataConverter
 from dalsegno.elsewhere import no_option
+from dalsegno.interceptors.client import StartWorkflowInput, UpdateWithStartStartWorkflowInput
+from dalsegno.interceptors.headers import encoded
+from dalsegno.payload import Payload
 from dalsegno.policies import (
     MAXIMUM_INTERVAL_FACTOR,
     Duration,
@@ -22,6 +25,8 @@ from dalsegno.policies import (
 from dalsegno.priority import Priority, given_level
 from dalsegno.search_attributes import TypedSearchAttributes, stored_attributes
 from dalsegno.targets import UNSET, Target, encode_arguments, name_of, one_by_one_or_args, result_type_of
+
+NO_HEADERS: Final[Mapping[str, Payload]] = {}
 
 
 class StartOptions(TypedDict, total=False):
@@ -89,11 +94,12 @@ def start_message(
     options: StartOptionsAndArgs,
     replies: tuple[Literal["accepted", "result"], ...],
     converter: DataConverter,
+    headers: Mapping[str, Payload] = NO_HEADERS,
 ) -> StartWorkflow:
     """Raises TypeError and ValueError, which name the option, PayloadError for arguments and notes."""
     check_options(arguments, options)
     converter = converter.of_workflow(given.plain("id", options["id"]))
-    said = _said(workflow, arguments, options, replies, converter)
+    said = _said(workflow, arguments, options, replies, converter, headers)
     signal = options.get("start_signal")
     if signal is None:
         return StartWorkflow(**said)
@@ -116,16 +122,18 @@ def update_with_start_message(
     update_id: str,
     wait_for: WorkflowUpdateStage,
     converter: DataConverter,
+    headers: tuple[Mapping[str, Payload], Mapping[str, Payload]] = (NO_HEADERS, NO_HEADERS),
 ) -> UpdateWithStart:
-    """As `start_message`."""
+    """As `start_message`. `headers` of the start, and of the update."""
     workflow, arguments, options = operation
     converter = converter.of_workflow(given.plain("id", options["id"]))
     return UpdateWithStart(
-        **_said(workflow, arguments, options, (), converter),
+        **_said(workflow, arguments, options, (), converter, headers[0]),
         update_name=name_of(update),
         update_args=encode_arguments(update, update_arguments, converter),
         update_id=update_id,
         wait_for=wait_for.value,
+        update_headers=encoded(headers[1], converter),
     )
 
 
@@ -135,6 +143,7 @@ def _said(
     options: StartOptionsAndArgs,
     replies: tuple[Literal["accepted", "result"], ...],
     converter: DataConverter,
+    headers: Mapping[str, Payload],
 ) -> dict[str, Any]:
     """The fields of a start."""
     name = name_of(workflow)
@@ -158,7 +167,61 @@ def _said(
         "memo": {
             given.text("A key of memo", key): converter.to_whole_payload(value) for key, value in notes.items()
         },
+        "headers": encoded(headers, converter),
     }
+
+
+_IN_INPUTS = ("id", "arg", "args", "start_signal", "start_signal_args")
+
+
+def start_input(
+    workflow: Target,
+    arguments: Sequence[Any],
+    options: StartOptionsAndArgs,
+    send: Callable[[StartWorkflowInput], Awaitable[Any]],
+) -> StartWorkflowInput:
+    """As interceptors see a start. Raises TypeError, which names the option."""
+    check_options(arguments, options)
+    signal = options.get("start_signal")
+    return StartWorkflowInput(
+        workflow=name_of(workflow),
+        args=_values(arguments, options),
+        id=options["id"],
+        options={name: value for name, value in options.items() if name not in _IN_INPUTS},
+        headers={},
+        start_signal=None if signal is None else name_of(signal),
+        start_signal_args=options.get("start_signal_args", ()),
+        _send=send,
+    )
+
+
+def update_start_input(
+    workflow: Target, arguments: Sequence[Any], options: StartOptionsAndArgs
+) -> UpdateWithStartStartWorkflowInput:
+    """As `start_input`, of one that an update comes with."""
+    return UpdateWithStartStartWorkflowInput(
+        workflow=name_of(workflow),
+        args=_values(arguments, options),
+        id=options["id"],
+        options={name: value for name, value in options.items() if name not in _IN_INPUTS},
+        headers={},
+    )
+
+
+def start_by_input(
+    said: StartWorkflowInput | UpdateWithStartStartWorkflowInput,
+    workflow: Target,
+    options: StartOptionsAndArgs,
+) -> tuple[Target, Sequence[Any], StartOptionsAndArgs]:
+    """The way back: `workflow` and `options` are as they were given, and what is still called so is that."""
+    anew: dict[str, Any] = {**said.options, "id": said.id}
+    if isinstance(said, StartWorkflowInput) and said.start_signal is not None:
+        signal = options.get("start_signal")
+        is_same = signal is not None and name_of(signal) == said.start_signal
+        anew["start_signal"] = signal if is_same else said.start_signal
+        anew["start_signal_args"] = said.start_signal_args
+    target = workflow if name_of(workflow) == said.workflow else said.workflow
+    return target, said.args, cast(StartOptionsAndArgs, anew)
 
 
 def check_options(arguments: Sequence[Any], options: StartOptionsAndArgs) -> None:

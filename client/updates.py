@@ -13,8 +13,10 @@ from dalsegno.client.engine import EnginePort
 from dalsegno.converter import result_hint
 from dalsegno.errors import WorkflowUpdateFailedError
 from dalsegno.handler_types import UpdateOf
+from dalsegno.interceptors.client import StartWorkflowUpdateInput
+from dalsegno.interceptors.headers import encoded
 from dalsegno.policies import WorkflowUpdateStage
-from dalsegno.targets import UNSET, Target, encode_arguments, name_of, one_by_one_or_args, result_type_of
+from dalsegno.targets import UNSET, Target, encode_as, name_of, one_by_one_or_args, result_type_of
 
 Q = TypeVar("Q")
 R = TypeVar("R", covariant=True)
@@ -364,25 +366,32 @@ class UpdatedWorkflow:
         timeout: float | None,
         stage: WorkflowUpdateStage,
     ) -> WorkflowUpdateHandle[Any]:
-        engine = self._engine
-        type_hint = result_hint(
-            result_type_of(update) if result_type is None else result_type, engine.converter
-        )
+        engine, run_id = self._engine, self._command_run_id
+        hint = result_hint(result_type_of(update) if result_type is None else result_type, engine.converter)
         known_by = str(uuid4()) if update_id is None else given.name("id", update_id)
-        command = UpdateWorkflow(
-            workflow_id=self.id,
-            run_id=self._command_run_id,
-            name=name_of(update),
-            args=encode_arguments(update, arguments, engine.converter.of_workflow(self.id)),
-            update_id=known_by,
-            wait_for=stage.value,
-        )
-        reply = await engine.update(command, timeout=timeout)
-        return WorkflowUpdateHandle(
-            engine,
-            known_by,
-            workflow_id=self.id,
-            workflow_run_id=reply.run_id or self._command_run_id,
-            result_type=type_hint,
-            known=reply,
-        )
+
+        async def send(said: StartWorkflowUpdateInput) -> WorkflowUpdateHandle[Any]:
+            converter = engine.converter.of_workflow(said.id)
+            command = UpdateWorkflow(
+                workflow_id=said.id,
+                run_id=said.run_id,
+                name=given.plain("name", said.update),
+                args=encode_as(update, said.update, said.args, converter),
+                update_id=given.name("id", said.update_id),
+                wait_for=said.wait_for_stage.value,
+                headers=encoded(said.headers, converter),
+            )
+            reply = await engine.update(command, timeout=timeout)
+            return WorkflowUpdateHandle(
+                engine,
+                said.update_id,
+                workflow_id=said.id,
+                workflow_run_id=reply.run_id or said.run_id,
+                result_type=said.ret_type,
+                known=reply,
+            )
+
+        name = name_of(update)
+        said = StartWorkflowUpdateInput(self.id, run_id, known_by, name, arguments, stage, {}, hint, send)
+        handle: WorkflowUpdateHandle[Any] = await engine.outbound.start_workflow_update(said)
+        return handle

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar, Unpack
 from uuid import uuid4
 
@@ -22,13 +23,19 @@ from dalsegno.client.start_options import (
     StartOptionsAndArgs,
     check_options,
     result_type_said,
+    start_by_input,
+    update_start_input,
     update_with_start_message,
 )
 from dalsegno.client.updates import WorkflowUpdateHandle
 from dalsegno.converter import result_hint
 from dalsegno.errors import WorkflowUpdateFailedError
+from dalsegno.interceptors.client import (
+    StartWorkflowUpdateWithStartInput,
+    UpdateWithStartUpdateWorkflowInput,
+)
 from dalsegno.policies import WorkflowUpdateStage
-from dalsegno.targets import UNSET, Target, one_by_one_or_args, result_type_of
+from dalsegno.targets import UNSET, Target, name_of, one_by_one_or_args, result_type_of
 
 R = TypeVar("R")
 
@@ -164,13 +171,12 @@ class UpdatingWithStart:
                 result_type_of(update) if result_type is None else result_type, engine.converter
             )
             known_by = str(uuid4()) if update_id is None else given.name("id", update_id)
-            command = update_with_start_message(
-                start, update, values, update_id=known_by, wait_for=stage, converter=engine.converter
+            said = StartWorkflowUpdateWithStartInput(
+                update_start_input(*start),
+                UpdateWithStartUpdateWorkflowInput(known_by, name_of(update), values, stage, {}, type_hint),
+                partial(self._send_said, update, start, timeout),
             )
-            drawn = start[2].get("message_id")
-            message_id = str(uuid4()) if drawn is None else given.name("message_id", drawn)
-            limit = start[2].get("timeout") if timeout is None else timeout
-            reply = await engine.update(command, message_id=message_id, timeout=limit)
+            handle: WorkflowUpdateHandle[Any] = await engine.outbound.start_update_with_start_workflow(said)
         except WorkflowUpdateFailedError:  # by the open run
             operation._succeeded(engine, start[2]["id"], None)
             raise
@@ -180,12 +186,36 @@ class UpdatingWithStart:
         except Exception as error:
             operation._failed(error)
             raise
-        operation._succeeded(engine, command.workflow_id, reply.run_id)
+        operation._succeeded(engine, handle.workflow_id, handle.workflow_run_id)
+        return handle
+
+    async def _send_said(
+        self,
+        update: Target,
+        start: tuple[Target, Sequence[Any], StartOptionsAndArgs],
+        timeout: float | None,
+        said: StartWorkflowUpdateWithStartInput,
+    ) -> WorkflowUpdateHandle[Any]:
+        engine, of_start, of_update = self._engine, said.start_workflow_input, said.update_workflow_input
+        options = start[2]
+        command = update_with_start_message(
+            start_by_input(of_start, start[0], options),
+            update if of_update.update == name_of(update) else of_update.update,
+            of_update.args,
+            update_id=given.name("id", of_update.update_id),
+            wait_for=of_update.wait_for_stage,
+            converter=engine.converter,
+            headers=(of_start.headers, of_update.headers),
+        )
+        drawn = options.get("message_id")
+        message_id = str(uuid4()) if drawn is None else given.name("message_id", drawn)
+        limit = options.get("timeout") if timeout is None else timeout
+        reply = await engine.update(command, message_id=message_id, timeout=limit)
         return WorkflowUpdateHandle(
             engine,
-            known_by,
+            of_update.update_id,
             workflow_id=command.workflow_id,
             workflow_run_id=reply.run_id,
-            result_type=type_hint,
+            result_type=of_update.ret_type,
             known=reply,
         )

@@ -65,10 +65,10 @@ def _code(beginning: ReplayBeginning) -> ReplayCode:
     setattr(process.current_process(), INHERITING, True)
     try:
         spawn.prepare(beginning.preparation)
-        workflows, activities, converter, failures, callback = pickle.loads(beginning.code)
+        workflows, activities, converter, failures, callback, interceptors = pickle.loads(beginning.code)
     finally:
         delattr(process.current_process(), INHERITING)
-    return ReplayCode(workflows, activities, DataConverter(**converter), failures, callback)
+    return ReplayCode(workflows, activities, DataConverter(**converter), failures, callback, interceptors)
 
 
 def _say(wire: socket.socket, outlook: str, reason: str) -> None:

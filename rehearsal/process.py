@@ -152,6 +152,7 @@ def _beginning(code: ReplayCode, seconds: float) -> bytes:
         {field.name: getattr(converter, field.name) for field in fields(converter) if field.init},
         code.failure_exception_types,
         code.patch_activation_callback,
+        code.interceptors,
     )
     try:
         pickled = pickle.dumps(given)

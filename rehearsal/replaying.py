@@ -16,6 +16,7 @@ from dalsegno.activity_code.registry import Registry
 from dalsegno.actors.workflow_actor.program.port import KnownActivities
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.data_converter import DataConverter
+from dalsegno.interceptors.worker import WorkerInterceptor
 from dalsegno.rehearsal.history import WorkflowHistory
 from dalsegno.rehearsal.rehearse import Outlook, missing_activity, outlook_of, outlook_of_end
 from dalsegno.workflow import PatchActivationInput
@@ -40,6 +41,7 @@ class ReplayCode:
     data_converter: DataConverter = DataConverter.default
     failure_exception_types: tuple[type[BaseException], ...] = ()
     patch_activation_callback: Callable[[PatchActivationInput], bool] | None = None
+    interceptors: Sequence[WorkerInterceptor] = ()
 
     def registry(self) -> WorkflowRegistry:
         """Raises DefinitionError."""
@@ -49,6 +51,7 @@ class ReplayCode:
             local_activities=self.known_activities() or Whatever(),
             failure_exception_types=self.failure_exception_types,
             patch_activation_callback=self.patch_activation_callback,
+            interceptors=self.interceptors,
         )
 
     def known_activities(self) -> KnownActivities | None:

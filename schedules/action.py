@@ -12,6 +12,7 @@ from dalsegno import given
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import PayloadError
 from dalsegno.given import Duration
+from dalsegno.interceptors.headers import encoded
 from dalsegno.name_rules import NAME_BYTES_MAX
 from dalsegno.payload import Payload
 from dalsegno.policies import RetryPolicy, to_microseconds
@@ -65,6 +66,7 @@ class StoredAction:
     retry_policy: StoredRetryPolicy | None = None
     search_attributes: dict[str, AttributeValue] = field(default_factory=dict)
     priority: int | None = None
+    headers: dict[str, Payload] = field(default_factory=dict)
 
     def workflow_id(self, nominal: datetime) -> str:
         """Of the workflow that is started for a time: one has this ID, whatever crashes."""
@@ -80,7 +82,7 @@ class ScheduleActionStartWorkflow:
     """
 
     __slots__ = (
-        *("args", "execution_timeout", "id", "memo", "priority", "retry_policy", "run_timeout"),
+        *("args", "execution_timeout", "headers", "id", "memo", "priority", "retry_policy", "run_timeout"),
         *("task_queue", "typed_search_attributes", "workflow"),
     )
 
@@ -99,6 +101,7 @@ class ScheduleActionStartWorkflow:
         memo: Mapping[str, Any] | None = None,
         typed_search_attributes: TypedSearchAttributes | None = None,
         priority: Priority | None = None,
+        headers: Mapping[str, Payload] | None = None,
         task_timeout: Duration | None = None,
         static_summary: str | None = None,
         static_details: str | None = None,
@@ -115,6 +118,7 @@ class ScheduleActionStartWorkflow:
         self.memo = memo
         self.typed_search_attributes = typed_search_attributes
         self.priority = priority
+        self.headers = headers
 
     def __repr__(self) -> str:
         return f"<ScheduleActionStartWorkflow {given.shown(self.workflow)} id={given.shown(self.id)}>"
@@ -144,6 +148,7 @@ def stored_action(action: ScheduleActionStartWorkflow, converter: DataConverter)
             retry_policy=_retries(action.retry_policy),
             search_attributes=stored_attributes("typed_search_attributes", action.typed_search_attributes),
             priority=given_level(action.priority),
+            headers=encoded(action.headers or {}, converter),
         )
     )
 
@@ -207,6 +212,7 @@ def shown_action(
         memo={key: decoded(note) for key, note in stored.memo.items()} or None,
         typed_search_attributes=shown_attributes(attributes) if attributes else None,
         priority=None if stored.priority is None else Priority(stored.priority),
+        headers={name: decoded(value) for name, value in stored.headers.items()} or None,
     )
 
 

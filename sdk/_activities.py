@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
-from dalsegno._activity_call import UNSET, Fallback, activity_call
+from dalsegno._activity_call import UNSET, Fallback
 from dalsegno._call_site import call_site
 from dalsegno._runtime import ActivityHandle, current_runtime
 from dalsegno.policies import ActivityCancellationType, Duration, RetryPolicy
@@ -122,7 +122,7 @@ def execute_activity(
     bounds.calls_left -= 1
     if bounds.calls_left < 0:
         bounds.refuse_call(line)
-    return execute(activity_call(runtime.converter, line, activity, arg, **options))
+    return execute(runtime.activity_call(runtime.converter, line, activity, arg, **options))
 
 
 @overload
@@ -171,7 +171,7 @@ def start_activity(
     """Schedule an activity now, and return a handle to await or cancel. Arguments as for execute_activity."""
     runtime = current_runtime("start_activity")
     line = call_site(sys._getframe(1))
-    return runtime.start_activity(activity_call(runtime.converter, line, activity, arg, **options))
+    return runtime.start_activity(runtime.activity_call(runtime.converter, line, activity, arg, **options))
 
 
 @overload
@@ -250,7 +250,7 @@ def execute_activity_method(
     bounds.calls_left -= 1
     if bounds.calls_left < 0:
         bounds.refuse_call(line)
-    return execute(activity_call(runtime.converter, line, activity, arg, **options))
+    return execute(runtime.activity_call(runtime.converter, line, activity, arg, **options))
 
 
 @overload
@@ -325,4 +325,4 @@ def start_activity_method(
     """start_activity, for methods with @activity.defn, given as `Class.method` or bound."""
     runtime = current_runtime("start_activity_method")
     line = call_site(sys._getframe(1))
-    return runtime.start_activity(activity_call(runtime.converter, line, activity, arg, **options))
+    return runtime.start_activity(runtime.activity_call(runtime.converter, line, activity, arg, **options))

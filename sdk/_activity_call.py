@@ -120,6 +120,11 @@ def _fallback(converter: DataConverter, given_one: Any, values: Sequence[Any]) -
     return activity_call(converter, given_one.line, given_one.activity, given_one.arg, **options)
 
 
+def type_of_activity(activity: Any) -> str:
+    """Its name. Raises TypeError."""
+    return _activity(activity).activity_type
+
+
 def signature_of_activity(activity: Any) -> Signature | None:
     """What its arguments are restored as; None for one that is known by its name alone. Raises TypeError."""
     return _activity(activity).taken

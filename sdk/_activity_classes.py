@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar, Unpack, overload
 
 from dalsegno._activities import ActivityOptionsAndArgs
-from dalsegno._activity_call import UNSET, activity_call
+from dalsegno._activity_call import UNSET
 from dalsegno._call_site import call_site
 from dalsegno._runtime import ActivityHandle, current_runtime
 
@@ -36,7 +36,7 @@ def execute_activity_class(
     bounds.calls_left -= 1
     if bounds.calls_left < 0:
         bounds.refuse_call(line)
-    return execute(activity_call(runtime.converter, line, activity, arg, **options))
+    return execute(runtime.activity_call(runtime.converter, line, activity, arg, **options))
 
 
 @overload
@@ -57,4 +57,4 @@ def start_activity_class(
     """start_activity, for a class with @activity.defn, of which workers have an object."""
     runtime = current_runtime("start_activity_class")
     line = call_site(sys._getframe(1))
-    return runtime.start_activity(activity_call(runtime.converter, line, activity, arg, **options))
+    return runtime.start_activity(runtime.activity_call(runtime.converter, line, activity, arg, **options))

@@ -11,7 +11,13 @@ from msgspec.structs import replace
 
 from dalsegno import given
 from dalsegno._call_site import call_site
-from dalsegno._runtime import ChildWorkflowCall, ChildWorkflowHandle, WorkflowRuntime, current_runtime
+from dalsegno._runtime import (
+    ChildWorkflowCall,
+    ChildWorkflowHandle,
+    WorkflowRuntime,
+    current_runtime,
+    given_arguments,
+)
 from dalsegno.converter import result_hint
 from dalsegno.elsewhere import no_option
 from dalsegno.failure import Failure
@@ -176,13 +182,16 @@ def start_after(
     workflow: str,
     last_result: Payload | None,
     last_failure: Failure | None,
+    headers: dict[str, Payload],
     **options: Unpack[ChildWorkflowOptionsAndArgs],
 ) -> Coroutine[Any, Any, ChildWorkflowHandle[Any]]:
     """As start_child_workflow, of one that is told what the one before it has given, and by what the last one
-    failed, if it did. For schedules."""
+    failed, if it did; `headers` are as they travel. For schedules."""
     runtime = current_runtime("start_child_workflow")
     call = _call(runtime, call_site(sys._getframe(1)), workflow, (), **options)
-    return runtime.start_child(replace(call, last_result=last_result, last_failure=last_failure))
+    return runtime.start_child(
+        replace(call, last_result=last_result, last_failure=last_failure, headers=headers)
+    )
 
 
 def _call(
@@ -245,6 +254,7 @@ def _call(
             "cancellation_type", cancellation_type, ChildWorkflowCancellationType
         )._value_,
         line=line,
+        given=given_arguments(workflow, values, ()) if runtime.keeps_given else None,
     )
 
 

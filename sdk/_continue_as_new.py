@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from dalsegno import given
 from dalsegno._call_site import call_site
-from dalsegno._runtime import ContinueCall, current_runtime
+from dalsegno._runtime import ContinueCall, GivenArguments, current_runtime
 from dalsegno.converter import encode_args
 from dalsegno.data_converter import DataConverter
 from dalsegno.payload import Payload
@@ -68,6 +69,7 @@ def continue_as_new(
         delay=_span("backoff_start_interval", backoff_start_interval),
         line=line,
         level=given_level(priority),
+        given=GivenArguments(values, partial(_encoded_as, workflow)) if runtime.keeps_given else None,
     )
     if search_attributes is not None:
         anew = stored_attributes("search_attributes", search_attributes)
@@ -88,6 +90,15 @@ def _encoded(workflow: Target | None, values: Sequence[Any], converter: DataConv
     if workflow is None:
         return encode_args("continue_as_new", values, converter, None)
     return encode_arguments(workflow, values, converter)
+
+
+def _encoded_as(
+    workflow: Target | None, name: str, values: Sequence[Any], converter: DataConverter
+) -> tuple[Payload, ...]:
+    """`name` is that of the workflow by now; "": as this one."""
+    if workflow is None or name != name_of(workflow):
+        return _encoded(name or None, values, converter)
+    return _encoded(workflow, values, converter)
 
 
 def _span(name: str, duration: Duration | None) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from dalsegno import given
 from dalsegno._call_site import call_site
-from dalsegno._runtime import ExternalCall, current_runtime
+from dalsegno._runtime import ExternalCall, current_runtime, given_arguments
 from dalsegno.converter import result_hint
 from dalsegno.targets import UNSET, Target, result_type_of, signal_call
 
@@ -31,7 +31,9 @@ class ExternalWorkflowHandle(Generic[R]):
         for arguments."""
         runtime = current_runtime("ExternalWorkflowHandle.signal")
         name, payloads = signal_call(runtime.converter.of_other_workflow(self.id), signal, arguments, args, arg)
-        return runtime.ask(self._call("signal", name=name, args=payloads, line=call_site(sys._getframe(1))))
+        given_ = given_arguments(signal, arguments, args, arg) if runtime.keeps_given else None
+        line = call_site(sys._getframe(1))
+        return runtime.ask(self._call("signal", name=name, args=payloads, line=line, given=given_))
 
     def cancel(self, *, reason: str = "") -> Coroutine[Any, Any, None]:
         """Returns when the workflow is asked to stop. Raises as `signal` does."""

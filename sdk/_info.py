@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from dalsegno._children import ParentInfo, RootInfo
 from dalsegno._own_attributes import search_attributes_now
 from dalsegno._runtime import HistoryMeasure, current_runtime
-from dalsegno.payload import PayloadConverter
+from dalsegno.payload import Payload, PayloadConverter
 from dalsegno.policies import RetryPolicy
 from dalsegno.priority import OF_LEVEL, Priority
 from dalsegno.search_attributes import TypedSearchAttributes
@@ -50,6 +51,11 @@ class Info:
     cron_schedule: str | None = None
     task_timeout: timedelta = timedelta(seconds=10)
     """What Temporal has, and means nothing here."""
+
+    @property
+    def headers(self) -> Mapping[str, Payload]:
+        """As whoever started the running workflow has sent them, for interceptors."""
+        return current_runtime("info").headers
 
     @property
     def typed_search_attributes(self) -> TypedSearchAttributes:

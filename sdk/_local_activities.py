@@ -8,7 +8,6 @@ from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from dalsegno._activity_call import UNSET
 from dalsegno._call_site import call_site
-from dalsegno._local_activity_call import local_activity_call
 from dalsegno._runtime import ActivityHandle, current_runtime
 from dalsegno.policies import ActivityCancellationType, Duration, RetryPolicy
 
@@ -101,7 +100,7 @@ def execute_local_activity(
     bounds.calls_left -= 1
     if bounds.calls_left < 0:
         bounds.refuse_call(line)
-    return execute(local_activity_call(runtime.converter, line, activity, arg, **options))
+    return execute(runtime.local_activity_call(runtime.converter, line, activity, arg, **options))
 
 
 @overload
@@ -152,7 +151,8 @@ def start_local_activity(
     """Begin a local activity, and return a handle to await or cancel: as execute_local_activity."""
     runtime = current_runtime("start_local_activity")
     line = call_site(sys._getframe(1))
-    return runtime.start_activity(local_activity_call(runtime.converter, line, activity, arg, **options))
+    start, call = runtime.start_activity, runtime.local_activity_call
+    return start(call(runtime.converter, line, activity, arg, **options))
 
 
 @overload
@@ -231,7 +231,7 @@ def execute_local_activity_method(
     bounds.calls_left -= 1
     if bounds.calls_left < 0:
         bounds.refuse_call(line)
-    return execute(local_activity_call(runtime.converter, line, activity, arg, **options))
+    return execute(runtime.local_activity_call(runtime.converter, line, activity, arg, **options))
 
 
 @overload
@@ -306,4 +306,5 @@ def start_local_activity_method(
     """start_local_activity, for methods with @activity.defn, given as `Class.method` or bound."""
     runtime = current_runtime("start_local_activity_method")
     line = call_site(sys._getframe(1))
-    return runtime.start_activity(local_activity_call(runtime.converter, line, activity, arg, **options))
+    start, call = runtime.start_activity, runtime.local_activity_call
+    return start(call(runtime.converter, line, activity, arg, **options))

@@ -9,7 +9,6 @@ from typing import Any, TypeVar, Unpack, overload
 from dalsegno._activity_call import UNSET
 from dalsegno._call_site import call_site
 from dalsegno._local_activities import LocalActivityOptionsAndArgs
-from dalsegno._local_activity_call import local_activity_call
 from dalsegno._runtime import ActivityHandle, current_runtime
 
 T = TypeVar("T")
@@ -37,7 +36,7 @@ def execute_local_activity_class(
     bounds.calls_left -= 1
     if bounds.calls_left < 0:
         bounds.refuse_call(line)
-    return execute(local_activity_call(runtime.converter, line, activity, arg, **options))
+    return execute(runtime.local_activity_call(runtime.converter, line, activity, arg, **options))
 
 
 @overload
@@ -58,4 +57,5 @@ def start_local_activity_class(
     """start_local_activity, for a class with @activity.defn, of which the host has an object."""
     runtime = current_runtime("start_local_activity_class")
     line = call_site(sys._getframe(1))
-    return runtime.start_activity(local_activity_call(runtime.converter, line, activity, arg, **options))
+    start, call = runtime.start_activity, runtime.local_activity_call
+    return start(call(runtime.converter, line, activity, arg, **options))

@@ -12,6 +12,7 @@ import sys
 from asyncio import _get_running_loop
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
+from functools import partial
 from random import Random
 from typing import Any, Generic, Literal, NoReturn, Protocol, TypeVar
 from uuid import UUID
@@ -24,7 +25,7 @@ from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import RetryPolicy, WorkflowIDReusePolicy
 from dalsegno.search_attributes import AttributeValue
-from dalsegno.targets import UNSET, signal_call
+from dalsegno.targets import UNSET, Target, encode_as, one_by_one_or_args, signal_call
 
 T = TypeVar("T")
 Handler = Callable[..., Any]
@@ -73,6 +74,14 @@ class LocalCall(Struct, frozen=True):
     summary: str
 
 
+class GivenArguments(Struct, frozen=True):
+    """Before they became payloads, for interceptors: the arguments, and what they are restored as, by name and
+    arguments."""
+
+    values: Sequence[Any]
+    encode: Callable[[str, Sequence[Any], DataConverter], tuple[Payload, ...]]
+
+
 class ActivityCall(Struct, frozen=True):
     """An activity as user code asks for it. Durations are whole microseconds."""
 
@@ -95,6 +104,8 @@ class ActivityCall(Struct, frozen=True):
     """When they are, this one is run instead."""
     level: int | None = None
     """How urgent it is; None: as its workflow."""
+    headers: dict[str, Payload] = {}
+    given: GivenArguments | None = None
 
 
 class ContinueCall(Struct, frozen=True):
@@ -109,6 +120,9 @@ class ContinueCall(Struct, frozen=True):
     delay: int | None
     line: str
     level: int | None = None
+    headers: dict[str, Payload] | None = None
+    """None: those of this run."""
+    given: GivenArguments | None = None
 
 
 class ChildWorkflowHandle(asyncio.Future[T], Generic[T]):
@@ -136,6 +150,7 @@ class ChildWorkflowHandle(asyncio.Future[T], Generic[T]):
             args=payloads,
             child_number=self.number,
             line=call_site(sys._getframe(1)),
+            given=given_arguments(signal, arguments, args, arg) if runtime.keeps_given else None,
         )
         await runtime.ask(call)
 
@@ -163,6 +178,8 @@ class ChildWorkflowCall(Struct, frozen=True):
     search_attributes: dict[str, AttributeValue] = {}
     level: int | None = None
     last_failure: Failure | None = None
+    headers: dict[str, Payload] = {}
+    given: GivenArguments | None = None
 
 
 class ExternalCall(Struct, frozen=True, kw_only=True):
@@ -178,6 +195,16 @@ class ExternalCall(Struct, frozen=True, kw_only=True):
     child_number: int | None = None
     result_hint: Any = Any
     line: str = ""
+    headers: dict[str, Payload] = {}
+    given: GivenArguments | None = None
+
+
+def given_arguments(
+    target: Target, arguments: Sequence[Any], args: Sequence[Any], arg: Any = UNSET
+) -> GivenArguments:
+    """Of a signal or a workflow, given one by one or as `args`."""
+    values = one_by_one_or_args("It", arguments, args, arg)
+    return GivenArguments(tuple(values), partial(encode_as, target))
 
 
 class HistoryMeasure(Protocol):
@@ -212,6 +239,21 @@ class WorkflowRuntime(Protocol):
 
     @property
     def converter(self) -> DataConverter: ...
+
+    @property
+    def activity_call(self) -> Callable[..., ActivityCall]:
+        """Looks at a call as user code writes it."""
+
+    @property
+    def local_activity_call(self) -> Callable[..., ActivityCall]: ...
+
+    @property
+    def keeps_given(self) -> bool:
+        """Whether calls are to have what was `given`."""
+
+    @property
+    def headers(self) -> Mapping[str, Payload]:
+        """Of the run."""
 
     @property
     def history(self) -> HistoryMeasure: ...

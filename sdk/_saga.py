@@ -169,7 +169,7 @@ class Saga:
         runtime = current_runtime("saga")
         line = call_site(sys._getframe(1))
         options.setdefault("cancellation_type", ActivityCancellationType.WAIT_CANCELLATION_COMPLETED)
-        call = activity_call(runtime.converter, line, step, arg, **options)
+        call = runtime.activity_call(runtime.converter, line, step, arg, **options)
         values = tuple(options.get("args", ())) if arg is UNSET else (arg,)
         compensation = self._compensation(call, values, undo, undo_options, line)
         self._require_open()

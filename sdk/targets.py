@@ -58,6 +58,11 @@ def encode_arguments(target: Target, args: Sequence[Any], converter: DataConvert
     return encode_args(name_of(target), args, converter, signature)
 
 
+def encode_as(target: Target, name: str, args: Sequence[Any], converter: DataConverter) -> tuple[Payload, ...]:
+    """As `encode_arguments`, for what is called `name` by now, which may still be `target`."""
+    return encode_arguments(target if name == name_of(target) else name, args, converter)
+
+
 def signal_call(
     converter: DataConverter, signal: Target, arguments: Sequence[Any], args: Sequence[Any], arg: Any
 ) -> tuple[str, tuple[Payload, ...]]:

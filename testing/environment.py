@@ -19,6 +19,8 @@ from dalsegno.client import Client, OnSuspended
 from dalsegno.data_converter import DataConverter
 from dalsegno.data_converter import required as required_converter
 from dalsegno.errors import UnsupportedError
+from dalsegno.interceptors.client import ClientInterceptor
+from dalsegno.interceptors.worker import WorkerInterceptor
 from dalsegno.observer import Observer
 from dalsegno.policies import Duration
 from dalsegno.rehearsal import WorkflowHistory
@@ -29,14 +31,19 @@ from dalsegno.testing.in_use import LocalActivities, WorkflowsInUse
 from dalsegno.testing.local_client import EnvironmentClient, WhileWaiting
 from dalsegno.testing.skipping import TimeSkipping
 from dalsegno.testing.stage import Stage
-from dalsegno.testing.worker import EnvironmentWorker, checked
+from dalsegno.testing.worker import EnvironmentWorker, checked, checked_interceptors
 from dalsegno.workers import Worker
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+Interceptors = ClientInterceptor | WorkerInterceptor
+
 
 class WorkflowEnvironment:
     """Made by `start_time_skipping`, `start_local` or `from_client`; `async with` ends it, or `shutdown`."""
+
+    _around: Sequence[WorkerInterceptor] = ()
+    """What its workers have for interceptors."""
 
     def __init__(self, client: Client) -> None:
         """`from_client` and the others are the usual way."""
@@ -57,9 +64,12 @@ class WorkflowEnvironment:
         search_attributes: Sequence[SearchAttributeKey[Any]] = (),
         observer: Observer | None = None,
         on_suspended: OnSuspended | None = None,
+        interceptors: Sequence[Interceptors] = (),
     ) -> WorkflowEnvironment:
         """In this process, and in real time. The rest is as with `start_time_skipping`."""
-        return await _LocalEnvironment.begun(False, data_converter, search_attributes, observer, on_suspended)
+        return await _LocalEnvironment.begun(
+            *(False, data_converter, search_attributes, observer, on_suspended, interceptors)
+        )
 
     @classmethod
     async def start_time_skipping(
@@ -69,14 +79,18 @@ class WorkflowEnvironment:
         search_attributes: Sequence[SearchAttributeKey[Any]] = (),
         observer: Observer | None = None,
         on_suspended: OnSuspended | None = None,
+        interceptors: Sequence[Interceptors] = (),
     ) -> WorkflowEnvironment:
         """In this process. While a result is awaited and nothing is under way, time goes to what is due next.
 
         `search_attributes` are declared. A workflow that is suspended, because its code has a bug or is not
         there, fails who waits for it with WorkflowSuspendedError, unless `on_suspended` is given: then that is
-        called, and the waiting goes on. A failed `assert` in workflow code fails its run.
+        called, and the waiting goes on. A failed `assert` in workflow code fails its run. `interceptors` are
+        those of the client, of workflows and of activities: each is asked for what it intercepts.
         """
-        return await _LocalEnvironment.begun(True, data_converter, search_attributes, observer, on_suspended)
+        return await _LocalEnvironment.begun(
+            *(True, data_converter, search_attributes, observer, on_suspended, interceptors)
+        )
 
     @classmethod
     def from_client(cls, client: Client) -> WorkflowEnvironment:
@@ -141,7 +155,8 @@ class WorkflowEnvironment:
         if not activities:
             return None
         engine = self._client._engine
-        options = {"drain_timeout": 0.0, "data_converter": engine.converter, **options}
+        own = {"drain_timeout": 0.0, "data_converter": engine.converter, "interceptors": self._around}
+        options = {**own, **options}
         return Worker(engine.links.broker, task_queue=task_queue, activities=activities, **options)
 
     # --- its end ---------------------------------------------------------------------------------------------
@@ -175,7 +190,9 @@ class _LocalEnvironment(WorkflowEnvironment):
         data_converter: DataConverter,
         observer: Observer | None,
         on_suspended: OnSuspended | None,
+        interceptors: Sequence[Interceptors],
     ) -> None:
+        self._around = [one for one in interceptors if isinstance(one, WorkerInterceptor)]
         self._stage = stage
         self._activities = activities
         self._workflows = WorkflowsInUse(stage.code, stage.code_changed)
@@ -188,6 +205,7 @@ class _LocalEnvironment(WorkflowEnvironment):
             data_converter=data_converter,
             observer=observer,
             on_suspended=on_suspended,
+            interceptors=[one for one in interceptors if isinstance(one, ClientInterceptor)],
         )
         super().__init__(client)
 
@@ -199,14 +217,19 @@ class _LocalEnvironment(WorkflowEnvironment):
         search_attributes: Sequence[SearchAttributeKey[Any]],
         observer: Observer | None,
         on_suspended: OnSuspended | None,
+        interceptors: Sequence[Interceptors],
     ) -> WorkflowEnvironment:
         required_converter("data_converter", data_converter)
         activities = LocalActivities()
         stage = Stage(
-            activities, data_converter=data_converter, search_attributes=search_attributes, observer=observer
+            activities,
+            data_converter=data_converter,
+            search_attributes=search_attributes,
+            observer=observer,
+            interceptors=checked_interceptors(interceptors),
         )
         try:
-            environment = cls(stage, skips, activities, data_converter, observer, on_suspended)
+            environment = cls(*(stage, skips, activities, data_converter, observer, on_suspended, interceptors))
             stage.on_error = environment._client.close
             await stage.start()
             await environment._client.__aenter__()

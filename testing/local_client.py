@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -15,6 +15,7 @@ from dalsegno.client.engine import BrokerEngine
 from dalsegno.client.links import Links
 from dalsegno.client.suspensions import Suspensions
 from dalsegno.data_converter import DataConverter
+from dalsegno.interceptors.client import ClientInterceptor
 from dalsegno.observer import Observer
 from dalsegno.search_attributes import SearchAttributeKey
 from dalsegno.testing.errors import WorkflowSuspendedError
@@ -73,16 +74,21 @@ class EnvironmentClient(Client):
         data_converter: DataConverter,
         observer: Observer | None,
         on_suspended: OnSuspended | None,
+        interceptors: Sequence[ClientInterceptor],
     ) -> None:
         self._watched = watched
         super().__init__(
-            broker, data_converter=data_converter, observer=observer, on_suspended=on_suspended or raise_it
+            broker,
+            data_converter=data_converter,
+            observer=observer,
+            on_suspended=on_suspended or raise_it,
+            interceptors=interceptors,
         )
 
     def _engine_over(
         self, links: Links, converter: DataConverter, timeout: float | None, on_suspended: OnSuspended
     ) -> BrokerEngine:
-        return WatchedEngine(links, converter, timeout, on_suspended, self._watched)
+        return WatchedEngine(links, converter, timeout, on_suspended, watched=self._watched)
 
     async def declare_search_attributes(
         self, *keys: SearchAttributeKey[Any]

@@ -14,6 +14,7 @@ from typing import Any
 
 from dalsegno.data_converter import DataConverter, required
 from dalsegno.errors import ConfigurationError, DalsegnoError, NondeterminismError
+from dalsegno.interceptors.worker import WorkerInterceptor, worker_interceptors
 from dalsegno.persistence import open_store
 from dalsegno.rehearsal import Outlook, ReplayCode, Replaying, WorkflowHistory
 from dalsegno.rehearsal.exporting import all_histories
@@ -83,12 +84,14 @@ class Replayer:
         workflows: Sequence[type],
         activities: Sequence[Callable[..., Any]] = (),
         data_converter: DataConverter = DataConverter.default,
+        interceptors: Sequence[WorkerInterceptor] = (),
         workflow_failure_exception_types: Sequence[type[BaseException]] = (),
         patch_activation_callback: Callable[[PatchActivationInput], bool] | None = None,
         debug_mode: bool = False,
         run_seconds: float = RUN_SECONDS,
     ) -> None:
-        """Raises DefinitionError for what is no workflow, TypeError and ValueError for what cannot be."""
+        """`interceptors` are those of the hosts. Raises DefinitionError for what is no workflow, TypeError,
+        ValueError and ConfigurationError for what cannot be."""
         if not workflows:
             raise ConfigurationError("A Replayer needs workflows: Replayer(workflows=[Order]).")
         checked(workflows, activities)
@@ -100,6 +103,7 @@ class Replayer:
             required("data_converter", data_converter),
             tuple(workflow_failure_exception_types),
             patch_activation_callback,
+            worker_interceptors(interceptors),
         )
         self._code.registry()
         self._debug_mode = debug_mode

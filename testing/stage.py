@@ -26,6 +26,7 @@ from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker.embedded.memory import MemoryBroker
 from dalsegno.data_converter import DataConverter
+from dalsegno.interceptors.worker import WorkerInterceptor
 from dalsegno.observer import Observer
 from dalsegno.persistence.sqlite_memory import MemoryStore
 from dalsegno.rehearsal import WorkflowHistory, history_of
@@ -51,6 +52,7 @@ class Stage:
         data_converter: DataConverter,
         search_attributes: Sequence[SearchAttributeKey[Any]],
         observer: Observer | None = None,
+        interceptors: Sequence[WorkerInterceptor] = (),
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_loop_error = self._loop.get_exception_handler()
@@ -66,10 +68,12 @@ class Stage:
             data_converter=data_converter,
             local_activities=activities,
             failure_exception_types=(AssertionError,),
+            interceptors=interceptors,
         )
         self._activities = activities
         self._converter = data_converter
         self._observer = observer
+        self._interceptors = interceptors
         self.on_error: Callable[[], Coroutine[Any, Any, None]] | None = None
         """To be awaited when the host has ended by a defect."""
         self._ending: asyncio.Task[None] | None = None
@@ -93,6 +97,7 @@ class Stage:
             activities=self._activities,
             data_converter=self._converter,
             new_thread=inline,
+            interceptors=self._interceptors,
         )
         if self._host.local_worker is not None:
             self._host.local_worker.leave_pauses()

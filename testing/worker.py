@@ -8,6 +8,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from dalsegno.errors import ConfigurationError
+from dalsegno.given import shown
+from dalsegno.interceptors.client import ClientInterceptor
+from dalsegno.interceptors.worker import WorkerInterceptor
 from dalsegno.workers import Worker
 
 
@@ -63,3 +66,14 @@ def checked(workflows: Sequence[type], activities: Sequence[Callable[..., Any]])
             raise ConfigurationError(f"{name} must be a list, not {type(value).__name__}.")
     if not workflows and not activities:
         raise ConfigurationError("A worker needs workflows=[...] or activities=[...], or both.")
+
+
+def checked_interceptors(interceptors: Sequence[Any]) -> list[WorkerInterceptor]:
+    """Those that are of workflows and activities. Raises ConfigurationError for what is no interceptor."""
+    for one in interceptors:
+        if not isinstance(one, ClientInterceptor | WorkerInterceptor):
+            raise ConfigurationError(
+                f"interceptors must hold objects of subclasses of ClientInterceptor or WorkerInterceptor, not "
+                f"{shown(one)}."
+            )
+    return [one for one in interceptors if isinstance(one, WorkerInterceptor)]

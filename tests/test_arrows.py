@@ -21,7 +21,8 @@ ARROWS = {
     # the ground
     "codecs": "",
     "sdk": "codecs",
-    "schedules": "sdk",
+    "interceptors": "sdk",
+    "schedules": "sdk interceptors",
     "payload_stores": "sdk",
     # messages and the store
     "broker": "sdk",
@@ -30,7 +31,7 @@ ARROWS = {
     "broker.embedded": "sdk broker",
     "broker.rabbitmq": "sdk broker",
     "persistence.migrations": "persistence",
-    "activity_code": "sdk protocol",
+    "activity_code": "sdk interceptors protocol",
     "activity_code.processes": "sdk protocol activity_code",
     "broker.url": "sdk broker embedded rabbitmq",
     # one workflow instance
@@ -58,8 +59,8 @@ ARROWS = {
     ),
     "actors.workflow_actor.built_in": "sdk schedules",
     "actors.workflow_actor.program": (
-        "sdk interface loop attributes memo patches activities timers signals queries updates compensation "
-        "children externals deadlines run built_in"
+        "sdk interceptors interface loop attributes memo patches activities timers signals queries updates "
+        "compensation children externals deadlines run built_in"
     ),
     "actors.workflow_actor.stored": "sdk persistence interface run",
     "actors.workflow_actor.shown": (
@@ -80,7 +81,7 @@ ARROWS = {
     ),
     "actors.supervisor.failing": "sdk queries workflow_actor",
     "actors.supervisor.off_loop": (
-        "sdk protocol interface local_activities workflow_actor failing activity_code"
+        "sdk interceptors protocol interface local_activities workflow_actor failing activity_code"
     ),
     "actors.supervisor.world": "sdk broker persistence interface",
     "actors.supervisor.upcalls": "sdk interface workflow_actor",
@@ -115,25 +116,27 @@ ARROWS = {
         "deliveries connection outbox partition database"
     ),
     "actors.supervisor.host": (
-        "clock host_id sdk activity_code off_loop broker persistence interface program settings protocol "
-        "stored failing membership parent world deliveries connection outbox engine database inbox people"
+        "clock host_id sdk interceptors activity_code off_loop broker persistence interface program "
+        "settings protocol stored failing membership parent world deliveries connection outbox engine database "
+        "inbox people"
     ),
     # who uses it
     "rehearsal": (
-        "sdk codecs broker persistence activity_code processes attributes program run stored shown partition"
+        "sdk codecs interceptors broker persistence activity_code processes attributes program run stored "
+        "shown partition"
     ),
     "testing": (
-        "sdk clock settings broker embedded persistence protocol activity_code client workers program stored "
-        "parent host rehearsal"
+        "sdk interceptors clock settings broker embedded persistence protocol activity_code client workers "
+        "program stored parent host rehearsal"
     ),
-    "client": "sdk schedules broker protocol url",
-    "workers": "client sdk broker protocol url activity_code processes",
+    "client": "sdk interceptors schedules broker protocol url",
+    "workers": "client sdk interceptors broker protocol url activity_code processes",
     "verification": (
         "sdk broker persistence settings protocol interface activities children timers updates run stored shown"
     ),
     "cli": (
-        "sdk schedules activity_code broker persistence settings protocol embedded url wire client workers "
-        "program stored rehearsal verification failing parent database people host"
+        "sdk interceptors schedules activity_code broker persistence settings protocol embedded url wire "
+        "client workers program stored rehearsal verification failing parent database people host"
     ),
 }
 """Room -> the rooms that it knows, by their last words; each group from the ground up."""

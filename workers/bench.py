@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from dalsegno.activity_code.registry import Registry
 from dalsegno.activity_code.threads import Threads
 from dalsegno.activity_code.worker_shutdown import WorkerShutdown
 from dalsegno.data_converter import DataConverter
+from dalsegno.interceptors.worker import WorkerInterceptor
 from dalsegno.loop_clock import LoopClock
 from dalsegno.observer import Observer
 from dalsegno.payload import Payload
@@ -39,6 +40,7 @@ class Bench:
     client: Callable[[], Any]
     """The worker's own, for activities; made when it is first asked for."""
     timing: WorkerTiming
+    interceptors: Sequence[WorkerInterceptor]
     worker_queue: str
     """Where grants and cancel requests come in; it may get another name with a new session."""
     loop_ends: Callable[[], bool]

@@ -26,6 +26,7 @@ def context_of(
         threaded=not definition.is_async,
         worker_shutdown=bench.shutdown,
         client=bench.client,
+        interceptors=bench.interceptors,
     )
 
 

@@ -86,6 +86,7 @@ class WorkerRun:
             shutdown=self._shutdown,
             client=self._client_of_activities,
             timing=timing,
+            interceptors=settings.interceptors,
             worker_queue=worker_queue(identity),
             loop_ends=self._loop_ends,
         )

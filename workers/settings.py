@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -11,6 +12,7 @@ from dalsegno.broker.held_bytes import HELD_BYTES, HELD_BYTES_MIN
 from dalsegno.data_converter import DataConverter
 from dalsegno.data_converter import required as required_converter
 from dalsegno.errors import ConfigurationError
+from dalsegno.interceptors.worker import WorkerInterceptor
 from dalsegno.loop_clock import LoopClock, checked_clock
 from dalsegno.observer import Observer, contained
 from dalsegno.policies import Duration
@@ -79,6 +81,7 @@ class WorkerSettings:
     observer: Observer | None = None
     clock: LoopClock | None = None
     """None is the event loop that the worker runs on."""
+    interceptors: Sequence[WorkerInterceptor] = ()
 
     def __post_init__(self) -> None:
         contained(self.observer)

@@ -28,6 +28,8 @@ from dalsegno.activity_code.registry import Registry
 from dalsegno.broker.held_bytes import HELD_BYTES
 from dalsegno.broker.port import Broker
 from dalsegno.data_converter import DataConverter
+from dalsegno.errors import ConfigurationError
+from dalsegno.interceptors.worker import WorkerInterceptor, worker_interceptors
 from dalsegno.loop_clock import LoopClock
 from dalsegno.observer import Observer
 from dalsegno.policies import Duration
@@ -36,6 +38,10 @@ from dalsegno.workers.run import WorkerRun
 from dalsegno.workers.settings import WorkerSettings, WorkerTiming
 
 HOST_NAME_CHARACTERS_MAX = 100
+IN_PROCESSES = (
+    'Interceptors do not reach into processes, but activity {!r} has executor="process": give such activities '
+    "a worker of their own, without interceptors."
+)
 
 
 class Worker:
@@ -47,6 +53,7 @@ class Worker:
     then they are cancelled. `held_bytes` bounds the early tasks and outcomes that are here
     (docs/operating.md, Limits). `data_converter` says how values travel; hosts and clients need the same
     (docs/payloads.md). All that a worker times goes by its `clock`, which is its event loop if none is given.
+    `interceptors` stand around its activities (docs/workers.md), the first outermost.
     Raises ConfigurationError for what cannot be.
     """
 
@@ -65,6 +72,7 @@ class Worker:
         observer: Observer | None = None,
         clock: LoopClock | None = None,
         timing: WorkerTiming | None = None,
+        interceptors: Sequence[WorkerInterceptor] = (),
     ) -> None:
         self._registry = Registry(activities)
         self._settings = WorkerSettings(
@@ -78,7 +86,10 @@ class Worker:
             observer=observer,
             clock=clock,
             timing=timing or WorkerTiming(),
+            interceptors=worker_interceptors(interceptors),
         )
+        if self._settings.interceptors and self._registry.in_processes:
+            raise ConfigurationError(IN_PROCESSES.format(self._registry.in_processes[0].name))
         self._beginning = beginning_of(self._registry, self._settings.data_converter)
         if isinstance(broker, str):
             broker = open_worker_broker(broker, held_bytes=self._settings.held_bytes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dalsegno.actors.workflow_actor.activities.commands import AttemptDetached
 from dalsegno.actors.workflow_actor.interface.commands import AwaitEnd, Start
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.stored.format_2 import NUMBER as FORMAT_2
 from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_3
 from dalsegno.actors.workflow_actor.updates.commands import Update
@@ -19,7 +20,9 @@ def format_for(command: object) -> int:
             return FORMAT_3
         case Start():
             more = command.parent or command.retry or command.run_timeout or command.delay or command.priority
-            return FORMAT_3 if more or command.search_attributes else 1
+            return FORMAT_3 if more or command.search_attributes or command.headers else 1
+        case Signal() if command.headers:
+            return FORMAT_3
         case AwaitEnd():
             return FORMAT_2
         case _:

@@ -321,10 +321,8 @@ class Instance(InstanceAtRest):
         state = self.state
         if start.search_attributes and (refused := found_by.refusal(start, self)) is not None:
             return [self._unrecorded(start, refused, moment)]
-        is_more = (
-            start.then or start.parent or start.retry or start.run_timeout or start.delay or start.priority
-        )
-        if is_more is not None and (refusal := with_start.not_yet(start, self)) is not None:
+        more = start.then or start.parent or start.retry or start.run_timeout or start.delay or start.headers
+        if (more or start.priority) and (refusal := with_start.not_yet(start, self)) is not None:
             return [self._unrecorded(start, Decision(refusal=refusal), moment)]
         if state is None:
             return self._open(start, moment)
@@ -363,6 +361,7 @@ class Instance(InstanceAtRest):
             last_result=start.last_result,
             last_failure=start.last_failure,
             priority=start.priority,
+            headers=start.headers,
         )
         recipients = () if (recipient := recipient_of(start)) is None else (recipient,)
         self.fingerprint = self.code.fingerprint(start.task_queue, start.workflow_type)

@@ -49,7 +49,7 @@ def answer_to_heartbeat(command: OutsideHeartbeat, instance: InstanceAtRest, *, 
 def _to_query(query: Query, instance: InstanceAtRest, state: WorkflowState) -> Decision[Never]:
     live = instance.live
     try:
-        return on_query(state, query, lambda: live.query(state, query.name, query.args))
+        return on_query(state, query, lambda: live.query(state, query.name, query.args, query.headers))
     except CodeStuckError as stuck:
         code = "rejected" if stuck.kind == "unknown_type" else "query_failed"
         return Decision(refusal=(code, stuck.reason))

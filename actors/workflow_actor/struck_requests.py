@@ -53,6 +53,7 @@ def set_aside(signal: Signal, why: str) -> StruckSignal:
         name=signal.name,
         args=signal.args,
         why=why,
+        headers=signal.headers,
         run_id=signal.run_id,
         caller=signal.caller,
         asker=signal.asker,

@@ -13,7 +13,7 @@ from dalsegno.actors.workflow_actor.run.decide import decide_start
 from dalsegno.actors.workflow_actor.run.events import DelayOver, Event
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.signals.commands import Signal
-from dalsegno.actors.workflow_actor.signals.decisions import first_of_all, received
+from dalsegno.actors.workflow_actor.signals.decisions import NO_HEADERS_YET, first_of_all, received
 from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_OF_UPDATES
 from dalsegno.actors.workflow_actor.updates.changes import NEVER_HANDLED
 from dalsegno.actors.workflow_actor.updates.commands import Update
@@ -56,6 +56,8 @@ def not_yet(start: Start, instance: InstanceAtRest) -> tuple[str, str] | None:
         return "rejected", NO_CHAINS_YET
     if start.priority is not None:
         return "rejected", NO_PRIORITY_YET
+    if start.headers:
+        return "rejected", NO_HEADERS_YET
     return NOT_YET if isinstance(start.then, Update) else None
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from msgspec import field
+
 from dalsegno.broker.protocol.fields import (
     Counter,
+    Headers,
     Level,
     Microseconds,
     Name,
@@ -114,6 +117,7 @@ class ActivityTask(WireMessage, frozen=True, kw_only=True):
     heartbeat_details: Payload | None = None
     priority: Level | None = None
     """Left out: 3. What waits at a worker is begun by it, the most urgent first."""
+    headers: Headers = field(default_factory=dict)
 
 
 class ActivityGrant(WireMessage, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
+from dalsegno.payload import Payload
 from dalsegno.priority import LEVELS
 from dalsegno.search_attributes import AttributeValue
 
@@ -22,6 +23,8 @@ IncidentAction = Literal["retry", "complete", "fail"]
 
 Attributes = dict[Name, AttributeValue]
 """By their names; a run's may not be too many together: see `search_attributes.why_too_much`."""
+Headers = Annotated[dict[Name, Payload], Meta(max_length=64)]
+"""What interceptors of the sender say to those of the receiver, beside the arguments."""
 UpdateStage = Literal["admitted", "accepted", "completed"]
 Asked = Literal["start", "signal", "cancel", "end", "terminate"]
 Token = Annotated[bytes, Meta(min_length=16, max_length=64)]

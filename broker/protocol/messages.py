@@ -56,6 +56,7 @@ from dalsegno.broker.protocol.control import (
 )
 from dalsegno.broker.protocol.fields import (
     Counter,
+    Headers,
     IncidentAction,
     Level,
     Microseconds,
@@ -134,6 +135,7 @@ __all__ = [
     "FindWorkflows",
     "FromActivity",
     "GetHistory",
+    "Headers",
     "HeartbeatActivity",
     "HistoryEntry",
     "HostInfo",

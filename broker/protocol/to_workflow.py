@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, field
 from dalsegno.broker.protocol.fields import (
     Attributes,
     Counter,
+    Headers,
     IncidentAction,
     Level,
     Microseconds,
@@ -97,6 +98,8 @@ class StartWorkflow(WireMessage, frozen=True, kw_only=True):
     """Likewise: by what the one before it has failed, if it did."""
     priority: Level | None = None
     """How urgent its activities are, and its children, where nothing else is said of them. Left out: 3."""
+    headers: Headers = field(default_factory=dict)
+    """Of the run; and of the signal, if one comes with it."""
 
 
 class SignalWithStart(StartWorkflow, frozen=True, kw_only=True):
@@ -118,12 +121,14 @@ class UpdateWithStart(StartWorkflow, frozen=True, kw_only=True):
     update_args: tuple[Payload, ...] = ()
     update_id: Name | None = None
     wait_for: UpdateStage = "accepted"
+    update_headers: Headers = field(default_factory=dict)
 
 
 class SignalWorkflow(ByWorkflow, frozen=True, kw_only=True):
     TYPE = "workflow.signal"
     name: Name
     args: tuple[Payload, ...] = ()
+    headers: Headers = field(default_factory=dict)
 
 
 class ChangeQuarantine(ToChangeWorkflow, frozen=True, kw_only=True):
@@ -155,6 +160,7 @@ class QueryWorkflow(ToWorkflow, frozen=True, kw_only=True):
     name: Name
     args: tuple[Payload, ...] = ()
     reject_condition: QueryRejectCondition = QueryRejectCondition.NONE
+    headers: Headers = field(default_factory=dict)
 
 
 class UpdateWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
@@ -166,6 +172,7 @@ class UpdateWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
     args: tuple[Payload, ...] = ()
     update_id: Name | None = None
     wait_for: UpdateStage = "accepted"
+    headers: Headers = field(default_factory=dict)
 
 
 class AwaitUpdate(ToWorkflow, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dalsegno.broker.protocol.codec import MESSAGE_TYPES
 from dalsegno.broker.protocol.limits import MAX_JSON_INTEGER
-from dalsegno.broker.protocol.messages import Name, TaskQueue, Text, Token, WireMessage
+from dalsegno.broker.protocol.messages import Headers, Name, TaskQueue, Text, Token, WireMessage
 from dalsegno.failure import Failure
 from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.search_attributes import AttributeValue
@@ -55,6 +55,7 @@ _BY_ANNOTATION: dict[Any, st.SearchStrategy[Any]] = {
     Text: texts,
     Token: st.binary(min_size=16, max_size=64),
     Payload: payloads,
+    Headers: st.dictionaries(names, payloads, max_size=2),
     AttributeValue: attributes,
     str: st.text(max_size=20),
     int: small_integers,

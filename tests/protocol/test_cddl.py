@@ -81,6 +81,7 @@ NAMED: dict[Any, str] = {
     messages.Counter: "counter",
     messages.Level: "level",
     messages.Token: "token",
+    messages.Headers: "{* name => payload}",
     str: "tstr",
     bytes: "bstr",
     int: "int",

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 import dalsegno
-from dalsegno import _runtime, activity, errors, workflow
+from dalsegno import _runtime, activity, errors, interceptors, workflow
 from dalsegno.client import errors as client_errors
 
-MODULES = (dalsegno, workflow, activity)
+MODULES = (dalsegno, workflow, activity, interceptors)
 A_MODULE_OF_ITS_OWN = {"dalsegno.broker.port"}
 """Whoever writes a broker finds the words of that trade there; users have `Broker` and hand it on."""
 

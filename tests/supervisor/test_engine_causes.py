@@ -87,7 +87,7 @@ def test_a_task_that_is_refused_for_long_holds_up_nobody_even_if_its_workflow_ha
 
 def test_an_answer_that_cannot_be_encoded_harms_nobody_else() -> None:
     class Mumbling(ScriptedProgram):
-        def query(self, name: str, args: Sequence[Payload]) -> Payload:
+        def query(self, name: str, args: Sequence[Payload], headers: object = None) -> Payload:
             raise QueryFailedError("half a character: \udc80")
 
     class Code(ScriptedCode):

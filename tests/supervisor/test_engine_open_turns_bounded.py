@@ -52,7 +52,7 @@ def test_a_query_that_could_not_be_prepared_is_refused_and_runs_no_code(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(ScriptedProgram, "query", lambda _, name, args: asked.append(name) or payload())
+    monkeypatch.setattr(ScriptedProgram, "query", lambda _, name, *more: asked.append(name) or payload())
     opened = Opened(Query)
     opened.world.deliver(query("q1"))
     opened.world.go_on()

@@ -46,7 +46,7 @@ class AskedProgram(ScriptedProgram):
 
     on_query: Callable[[str], None]
 
-    def query(self, name: str, args: Sequence[Payload]) -> Payload:
+    def query(self, name: str, args: Sequence[Payload], headers: object = None) -> Payload:
         self.on_query(name)
         return super().query(name, args)
 

@@ -102,7 +102,7 @@ class ScriptedProgram:
     def take_pieces(self) -> Pieces:
         return {}
 
-    def query(self, name: str, args: Sequence[Payload]) -> Payload:
+    def query(self, name: str, args: Sequence[Payload], headers: object = None) -> Payload:
         return payload(f'["{name}", {len(self.seen)}]')
 
     takes_updates = True

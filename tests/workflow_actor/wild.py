@@ -168,7 +168,7 @@ class WildProgram:
     def take_pieces(self) -> Pieces:
         return {}
 
-    def query(self, name: str, args: Sequence[Payload]) -> Payload:
+    def query(self, name: str, args: Sequence[Payload], headers: object = None) -> Payload:
         return payload(str(self._count))
 
     def query_handler(self, name: str) -> str | None:

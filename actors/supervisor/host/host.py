@@ -62,6 +62,7 @@ from dalsegno.broker.port import Broker, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import ConfigurationError, DalsegnoError, NewerFormatError
+from dalsegno.interceptors.worker import WorkerInterceptor
 from dalsegno.observer import Observer
 from dalsegno.observer import contained as contained_observer
 from dalsegno.partition_id import PartitionID
@@ -97,15 +98,14 @@ class Host(Lookups):
         activities: Registry | None = None,
         data_converter: DataConverter = DataConverter.default,
         new_thread: NewThread = own_thread,
+        interceptors: Sequence[WorkerInterceptor] = (),
     ) -> None:
         """`ready` is called once: when this host has its share of the partitions, and consumes all of it.
         `escaped` is told of what nobody contains (see `fail_stop`). `activities`: those that this host can run
-        as local ones; the data converter is of all code here. `new_thread`: where the store's code runs."""
+        as local ones; converter and interceptors are of all code. `new_thread`: where the store's code runs."""
         self._loop = asyncio.get_running_loop()
-        self._settings = settings
-        self._escaped = escaped
-        self._store = store
-        self._codec = codec
+        self._settings, self._escaped = settings, escaped
+        self._store, self._codec = store, codec
         self._ready: Callable[[], None] | None = ready
         self._pulse = pulse
         self._parent_pid = parent_pid
@@ -129,6 +129,7 @@ class Host(Lookups):
             deliver=self._deliver,
             now=self.now,
             escaped=escaped,
+            interceptors=interceptors,
         )
         self.has_hanging_threads = False
         """Of local activities that did not stop; Python would wait for them."""
@@ -211,8 +212,7 @@ class Host(Lookups):
     # --- lifecycle ------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Serve until `drain` is done, or the parent is gone. Raises ConfigurationError for what a person must
-        mend before a host can start."""
+        """Serve until `drain` is done, or the parent is gone. Raises ConfigurationError for what to mend."""
         try:
             await self._serve()
         except (ConfigurationError, asyncio.CancelledError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dalsegno.activity_code.abandoned import Abandoned
 from dalsegno.activity_code.registry import Registry
@@ -12,6 +12,7 @@ from dalsegno.activity_code.threads import Threads
 from dalsegno.actors.supervisor.off_loop.local_run import LocalRun
 from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.data_converter import DataConverter
+from dalsegno.interceptors.worker import WorkerInterceptor
 from dalsegno.payload import Payload
 
 
@@ -25,10 +26,12 @@ class LocalBench:
         converter: DataConverter,
         places: int,
         told: Callable[[tuple[LocalRun, Command]], None],
+        interceptors: Sequence[WorkerInterceptor] = (),
     ) -> None:
         self.loop = loop
         self.registry = registry
         self.converter = converter
+        self.interceptors = interceptors
         self.threads: Threads[Payload] = Threads(places, loop)
         self.abandoned = Abandoned()
         self.pauses_here = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import class_name, is_a
 from dalsegno.errors import ApplicationError, CanceledError, RetryState, TimedOutError, TimeoutType
+from dalsegno.interceptors.worker import WorkerInterceptor
 from dalsegno.payload import Payload
 from dalsegno.policies import MICROSECONDS_PER_SECOND
 
@@ -33,6 +35,7 @@ class LocalSurroundings(Protocol):
     loop: asyncio.AbstractEventLoop
     registry: Registry
     converter: DataConverter
+    interceptors: Sequence[WorkerInterceptor]
     threads: Threads[Payload]
     abandoned: Abandoned
     pauses_here: bool
@@ -101,7 +104,12 @@ class LocalRun:
             return
         task = task_of(self.work, self._attempt)
         context = AttemptContext(
-            task, _no_heartbeat, self._converter, threaded=not definition.is_async, is_local=True
+            task,
+            _no_heartbeat,
+            self._converter,
+            threaded=not definition.is_async,
+            is_local=True,
+            interceptors=around.interceptors,
         )
         if definition.is_async:
             self._execution = CoroutineExecution(
@@ -251,6 +259,7 @@ def task_of(work: RunLocalActivity, attempt: int) -> ActivityTask:
         scheduled_at=work.scheduled_at,
         start_to_close=spec.start_to_close,
         schedule_to_close=spec.schedule_to_close,
+        headers=spec.headers,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
 from dalsegno.activity_code.registry import Registry
@@ -16,6 +16,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.actors.workflow_actor.interface.waiting import LocalWork, Preparation, Ready
 from dalsegno.actors.workflow_actor.local_activities.work import RunLocalActivity, StopAll, StopLocalActivity
 from dalsegno.data_converter import DataConverter
+from dalsegno.interceptors.worker import WorkerInterceptor
 
 PLACES = 100
 """Local activities of a host that run at once."""
@@ -40,13 +41,14 @@ class LocalWorker:
         now: Callable[[], int],
         escaped: Escaped = end_process,
         places: int = PLACES,
+        interceptors: Sequence[WorkerInterceptor] = (),
     ) -> None:
         self._now = now
         self._runs: dict[Hashable, tuple[LocalRun, Done]] = {}
         self._loop = asyncio.new_event_loop()
         watch_loop(self._loop, escaped)
         outcomes: Handover[tuple[LocalRun, Command]] = Handover(self._loop.call_soon, deliver, self._ended)
-        self._bench = LocalBench(self._loop, registry, converter, places, outcomes.put)
+        self._bench = LocalBench(self._loop, registry, converter, places, outcomes.put, interceptors)
         self._orders: Handover[Callable[[], None]] = Handover(
             later, self._loop.call_soon_threadsafe, lambda order: order()
         )

@@ -25,6 +25,7 @@ from dalsegno.actors.workflow_actor.interface.waiting import (
 )
 from dalsegno.actors.workflow_actor.payloads_needed import payloads_needed
 from dalsegno.data_converter import DataConverter
+from dalsegno.interceptors.worker import WorkerInterceptor
 from dalsegno.stored_payloads import StoredPayloads
 
 log = get_logger("dalsegno.payload_store")
@@ -123,13 +124,20 @@ def hands(
     deliver: Callable[[Callable[[], None]], object],
     now: Callable[[], int],
     escaped: Escaped,
+    interceptors: Sequence[WorkerInterceptor] = (),
 ) -> tuple[LocalWorker | None, PayloadFetching | None]:
     """What a host needs of these: a worker for local activities, if it has any, and what fetches payloads, if
     there is a store. See LocalWorker."""
     local_worker = None
     if activities is not None:
         local_worker = LocalWorker(
-            activities, converter=converter, later=later, deliver=deliver, now=now, escaped=escaped
+            activities,
+            converter=converter,
+            later=later,
+            deliver=deliver,
+            now=now,
+            escaped=escaped,
+            interceptors=interceptors,
         )
     if converter._stored is None:
         return local_worker, None

@@ -198,6 +198,7 @@ def _task(effect: TaskEffect, message_id: str, content_type: str | None) -> Mess
         auto_heartbeat=effect.auto_heartbeat,
         heartbeat_details=effect.heartbeat_details,
         priority=level,
+        headers=effect.headers,
     )
     return encode(task, message_id=message_id, content_type=content_type or CBOR)
 

@@ -148,6 +148,7 @@ def _start(effect: StartChildEffect, message_id: str, _: str | None) -> Message:
         start_delay=spec.delay,
         search_attributes=spec.search_attributes,
         last_failure=spec.last_failure,
+        headers=spec.headers,
     )
     return encode(wire.StartWorkflow(**said), message_id=message_id)
 
@@ -176,7 +177,9 @@ def _request(effect: ExternalEffect, message_id: str, _: str | None) -> Message:
     body: wire.WireMessage
     match spec.asked:
         case "signal":
-            body = wire.SignalWorkflow(**whose, name=spec.name, args=spec.args, child_of=child_of)
+            body = wire.SignalWorkflow(
+                **whose, name=spec.name, args=spec.args, child_of=child_of, headers=spec.headers
+            )
         case "cancel":
             body = wire.CancelWorkflow(**whose, reason=spec.reason, child_of=child_of)
         case "terminate":

@@ -12,6 +12,7 @@ def _query(body: QueryWorkflow, message: Message) -> Query:
     return Query(
         name=body.name,
         args=body.args,
+        headers=body.headers,
         reject_condition=body.reject_condition,
         run_id=body.run_id,
         caller=caller_of(message),

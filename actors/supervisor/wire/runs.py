@@ -53,6 +53,7 @@ def start(body: wire.StartWorkflow, message: Message, then: ClientCommand | None
         last_result=None if body.parent is None else body.last_result,
         last_failure=None if body.parent is None else body.last_failure,
         priority=body.priority,
+        headers=body.headers,
     )
 
 

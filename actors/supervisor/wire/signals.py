@@ -14,6 +14,7 @@ def _signal(body: wire.SignalWorkflow, message: Message) -> Signal:
     return Signal(
         name=body.name,
         args=body.args,
+        headers=body.headers,
         run_id=body.run_id,
         caller=caller_of(message),
         asker=None if body.answer_to is None else workflow_of(body.answer_to),
@@ -23,7 +24,8 @@ def _signal(body: wire.SignalWorkflow, message: Message) -> Signal:
 
 def _with_start(body: wire.SignalWithStart, message: Message) -> Start:
     """One message with two commands."""
-    return start(body, message, Signal(name=body.signal_name, args=body.signal_args))
+    signal = Signal(name=body.signal_name, args=body.signal_args, headers=body.headers)
+    return start(body, message, signal)
 
 
 def _settle(body: wire.ChangeQuarantine, message: Message) -> SettleQuarantined:

@@ -18,6 +18,7 @@ def _update(body: wire.UpdateWorkflow, message: Message) -> Update:
         update_id=body.update_id or message.message_id or "",
         name=body.name,
         args=body.args,
+        headers=body.headers,
         wait_for=body.wait_for,
         run_id=body.run_id,
         caller=caller_of(message),
@@ -36,6 +37,7 @@ def _with_start(body: wire.UpdateWithStart, message: Message) -> Start:
         update_id=body.update_id or message.message_id or "",
         name=body.update_name,
         args=body.update_args,
+        headers=body.update_headers,
         wait_for=body.wait_for,
         caller=caller_of(message),
     )

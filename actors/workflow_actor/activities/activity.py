@@ -55,6 +55,7 @@ class ActivitySpec(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     heartbeat_timeout: int | None
     retry: RetrySchedule
     cancellation_type: CancellationType
+    headers: dict[str, Payload] = {}
 
     @property
     def is_early(self) -> bool:

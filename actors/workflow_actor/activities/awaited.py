@@ -16,6 +16,8 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from dalsegno._call_site import call_site
 from dalsegno._runtime import ActivityCall, ActivityHandle
 from dalsegno.actors.workflow_actor.activities.cancelled import Cancelled, activity_error, never_began
@@ -79,6 +81,24 @@ class AwaitedActivity:
     def end_unbegun(self) -> None:
         """No worker has had the last of them."""
         self.never_began = not self.fell_back
+
+
+class StepByHandle:
+    """What a saga needs to know of a step that is awaited by its handle."""
+
+    __slots__ = ("_handle", "_pending")
+
+    def __init__(self, pending: AwaitedActivity, handle: StartedActivity) -> None:
+        self._pending = pending
+        self._handle = handle
+
+    @property
+    def never_began(self) -> bool:
+        return self._pending.never_began
+
+    @property
+    def interrupted(self) -> asyncio.CancelledError | None:
+        return self._handle.interrupted
 
 
 class AwaitedActivities:
@@ -154,10 +174,13 @@ class AwaitedActivities:
                     pending.interrupted = cancelled.first
                 return result
 
-    def start(self, call: ActivityCall) -> StartedActivity:
+    def start(self, call: ActivityCall, scheduled: Callable[[Any], None] | None = None) -> StartedActivity:
+        """As `execute`."""
         handle = StartedActivity(self, self._loop)
         pending = AwaitedActivity(call, handle)
         self._schedule(pending)
+        if scheduled is not None:
+            scheduled(StepByHandle(pending, handle))
         handle.activity_number = pending.number  # alone: it must not know who knows it
         handle.activity_type, handle.activity_id = call.activity_type, pending.activity_id
         return handle
@@ -185,6 +208,7 @@ class AwaitedActivities:
                 heartbeat_timeout=call.heartbeat_timeout,
                 retry=retry,
                 cancellation_type=call.cancellation_type,
+                headers=call.headers,
                 line=call.line,
             )
         else:
@@ -200,6 +224,7 @@ class AwaitedActivities:
                 retry_threshold=call.local.retry_threshold,
                 cancellation_type=call.cancellation_type,
                 summary=call.local.summary,
+                headers=call.headers,
                 line=call.line,
             )
         pending.position = ledger.want_another(intent)
@@ -293,7 +318,9 @@ class AwaitedActivities:
         if self._by_id.get(pending.activity_id) is pending:
             del self._by_id[pending.activity_id]
         pending.fell_back |= not pending.never_began
-        pending.call, pending.never_began = call, False
+        headers = pending.call.headers
+        pending.call = replace(call, headers=headers) if headers else call
+        pending.never_began = False
         try:
             self._schedule(pending)
         except ValueError as error:  # its ID is taken
@@ -324,6 +351,8 @@ class StartedActivity(ActivityHandle[Any]):
 
     activity_number: int
     """Of the last that it has fallen back to."""
+    interrupted: asyncio.CancelledError | None = None
+    """As of AwaitedActivity."""
 
     def __init__(self, activities: AwaitedActivities, loop: DeterministicLoop) -> None:
         super().__init__(loop=loop)
@@ -359,8 +388,11 @@ class StartedActivity(ActivityHandle[Any]):
             cause = CanceledError("cancelled through its handle")
             raise activity_error(self.activity_type, self.activity_id, cause)
         # Also where it has a result that cannot be read.
-        if cancelled.request is not None and not isinstance(self.exception(), ActivityError):
-            self._activities.outlived(cancelled.request)
+        is_seen = cancelled.request is not None and not isinstance(self.exception(), ActivityError)
+        if is_seen and cancelled.request is not None:
+            is_seen = self._activities.outlived(cancelled.request)
+        if not is_seen:
+            self.interrupted = cancelled.first
         try:
             return self.result()
         except ActivityError as failure:

@@ -26,6 +26,7 @@ class ScheduleActivity(Struct, frozen=True, kw_only=True):
     heartbeat_timeout: int | None
     retry: RetrySchedule
     cancellation_type: CancellationType = "try_cancel"
+    headers: dict[str, Payload] = {}
     line: str = ""
     """Where user code asked for it ("file.py:12"), for messages about nondeterminism; not compared."""
 
@@ -68,6 +69,7 @@ class ScheduleLocalActivity(Struct, frozen=True, kw_only=True):
     retry_threshold: int
     cancellation_type: CancellationType = "try_cancel"
     summary: str = ""
+    headers: dict[str, Payload] = {}
     line: str = ""
 
     @property

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from dalsegno.actors.workflow_actor.activities.activity import RunOfActivities
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect
@@ -32,6 +32,7 @@ class TaskEffect(DurableEffect, frozen=True, kw_only=True):
     heartbeat_timeout: int | None
     auto_heartbeat: bool
     heartbeat_details: Payload | None
+    headers: dict[str, Payload] = field(default_factory=dict)
 
 
 class WorkerEffect(DurableEffect, frozen=True, kw_only=True):
@@ -104,6 +105,7 @@ def _task_of(run: RunOfActivities, due: TaskDue, _: str) -> TaskEffect:
         heartbeat_timeout=spec.silence_limit if is_early else None,
         auto_heartbeat=is_early and spec.auto_heartbeat,
         heartbeat_details=activity.heartbeat_details,
+        headers=spec.headers,
     )
 
 

@@ -58,6 +58,7 @@ def spec_of(intent: ScheduleActivity) -> ActivitySpec:
         heartbeat_timeout,
         intent.retry,
         intent.cancellation_type,
+        intent.headers,
     )
 
 

@@ -156,6 +156,7 @@ class ScheduleWorkflow:
             child = await start_after(
                 action.workflow,
                 *last,
+                action.headers,
                 args=action.args,
                 id=workflow_id,
                 task_queue=action.task_queue,

@@ -6,7 +6,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
 from dalsegno import workflow
+from dalsegno._activity_call import UNSET, activity_call
+from dalsegno._runtime import current_runtime
 from dalsegno.payload import RawValue
 from dalsegno.policies import ActivityCancellationType, RetryPolicy
 from dalsegno.standalone_activity import STANDALONE_ACTIVITY, RetryOfStandalone, StandaloneActivity
@@ -23,8 +27,12 @@ class StandaloneActivityWorkflow:
     @workflow.run
     async def run(self, asked: StandaloneActivity, *args: RawValue) -> RawValue:
         workflow_id = workflow.info().workflow_id
-        result: Any = await workflow.execute_activity(
+        runtime = current_runtime("execute_activity")
+        call = activity_call(
+            runtime.converter,
+            "",
             asked.activity_type,
+            UNSET,
             args=args,
             activity_id=workflow_id if len(workflow_id.encode()) <= ACTIVITY_ID_BYTES_MAX else None,
             task_queue=asked.task_queue,
@@ -36,6 +44,7 @@ class StandaloneActivityWorkflow:
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             result_type=RawValue,
         )
+        result: Any = await runtime.execute_activity(replace(call, headers=dict(runtime.headers)))
         assert isinstance(result, RawValue)
         return result
 

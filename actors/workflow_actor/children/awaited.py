@@ -120,6 +120,7 @@ class AwaitedChildren:
             call.delay,
             call.search_attributes,
             call.last_failure,
+            call.headers,
         )
         intent = StartChild(number=number, spec=spec, close_policy=call.close_policy, line=call.line)
         child = StartedChild(self, self._loop, call, number, ledger.want_another(intent))

@@ -38,6 +38,7 @@ class ChildWorkflowSpec(Struct, frozen=True, array_like=True, forbid_unknown_fie
     delay: int | None = None
     search_attributes: dict[str, AttributeValue] = {}
     last_failure: Failure | None = None
+    headers: dict[str, Payload] = {}
 
 
 class ChildWorkflow(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -93,6 +93,7 @@ class AwaitedExternals:
             call.args,
             call.reason,
             call.child_number,
+            call.headers,
         )
         return number, ledger.want_another(AskExternal(spec=spec, line=call.line))
 

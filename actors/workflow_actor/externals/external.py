@@ -25,6 +25,7 @@ class ExternalSpec(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     args: tuple[Payload, ...] = ()
     reason: str = ""
     child: int | None = None
+    headers: dict[str, Payload] = {}
 
 
 class External(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -86,6 +86,7 @@ class Start(Command, frozen=True, kw_only=True):
     last_result: Payload | None = None
     last_failure: Failure | None = None
     priority: int | None = None
+    headers: dict[str, Payload] = {}
 
 
 class AwaitEnd(Command, frozen=True, kw_only=True):

@@ -52,6 +52,8 @@ class RunInfo(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown
     """As it was started with; its code may set them anew."""
     priority: int | None = None
     """How urgent its activities are, and its children, if nothing else is said of them."""
+    headers: dict[str, Payload] = {}
+    """As whoever started it has sent them, for the interceptors of its code."""
 
     @property
     def chain_id(self) -> str:

@@ -39,6 +39,7 @@ class LocalActivitySpec(Struct, frozen=True, array_like=True, forbid_unknown_fie
     retry_threshold: int
     cancellation_type: CancellationType
     summary: str = ""
+    headers: dict[str, Payload] = {}
 
 
 class LocalActivity(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

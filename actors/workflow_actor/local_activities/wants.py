@@ -44,6 +44,7 @@ def spec_of(intent: ScheduleLocalActivity) -> LocalActivitySpec:
         min(intent.retry_threshold, FAR_FUTURE),
         intent.cancellation_type,
         intent.summary,
+        intent.headers,
     )
 
 

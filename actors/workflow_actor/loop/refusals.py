@@ -67,7 +67,7 @@ _READABLE = frozenset(
     {
         *("info", "converter", "memo", "search_attributes", "now", "replaying"),
         *("handler", "all_handlers_finished"),
-        *("history", "last_failure", "last_result"),
+        *("history", "headers", "last_failure", "last_result"),
         *("instance", "cancellation_reason", "details", "is_failure_exception"),
         *("random", "uuid4", "uuid7"),
     }

@@ -7,6 +7,7 @@
 - `entry` is what its run method is entered with; `handlers` are its handlers, `handling` is what is given to
   them (`unfinished`: when the run ends before them); `conditions` is what tasks wait for
   beside what the rooms of the primitives have (`awaited`); `waits` tells people of all of it
+- `intercepted`: interceptors around it, if the host has any; `outbound` is what they see of its calls
 - `reading` runs code that may only read; `storable` looks whether what code wants can be kept; `sign` sets a
   sign
 - `history` is what code may know of its length

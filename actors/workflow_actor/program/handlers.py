@@ -33,6 +33,15 @@ class HandlerOwner(Protocol):
         """What the code says of itself."""
 
 
+class QueriesIntercepted(Protocol):
+    """The interceptors of the code. (It is `intercepted.InterceptedRuntime`.)"""
+
+    def queried(
+        self, handler: HandlerDefinition, name: str, args: Sequence[Any], headers: Mapping[str, Payload]
+    ) -> Any:
+        """Calls the handler; its answer, or a coroutine."""
+
+
 class Handlers:
     """By kind and name."""
 
@@ -110,11 +119,24 @@ class Handlers:
             defined[name] = HandlerDefinition(name, function, bound=True, validator=validator)
         self._defined[kind] = defined
 
-    def answer(self, handler: HandlerDefinition, name: str, args: Sequence[Payload]) -> Payload:
+    def answer(
+        self,
+        handler: HandlerDefinition,
+        name: str,
+        payloads: Sequence[Payload],
+        headers: Mapping[str, Payload],
+        intercepted: QueriesIntercepted | None,
+    ) -> Payload:
         """What a query's handler gives. Whatever it raises comes out."""
-        value = handler.function(*self.args(handler, name, args))
+        args = self.args(handler, name, payloads)
+        value = (
+            handler.function(*args)
+            if intercepted is None
+            else intercepted.queried(handler, name, args, headers)
+        )
         if asyncio.iscoroutine(value):
-            value = _at_once(value, name)
+            text = f"The query handler {name!r} waits for something, but a query is answered at once."
+            value = at_once(value, text)
         return self._converter.to_whole_payload(value, handler.signature.returns)
 
     def args(self, handler: HandlerDefinition, name: str, payloads: Sequence[Payload]) -> list[Any]:
@@ -132,8 +154,8 @@ class Handlers:
         return args if handler.takes_rest else [args]
 
 
-def _at_once(handling: Coroutine[Any, Any, Any], name: str) -> Any:
-    """What an async handler gives that has nothing to wait for."""
+def at_once(handling: Coroutine[Any, Any, Any], text: str) -> Any:
+    """What an async handler gives that has nothing to wait for; what has is refused with `text`."""
     try:
         waited_for = handling.send(None)
     except StopIteration as end:
@@ -141,7 +163,7 @@ def _at_once(handling: Coroutine[Any, Any, Any], name: str) -> Any:
     if asyncio.isfuture(waited_for):
         waited_for._asyncio_future_blocking = False  # it is not awaited, after all
     handling.close()
-    raise RuntimeError(f"The query handler {name!r} waits for something, but a query is answered at once.")
+    raise RuntimeError(text)
 
 
 @declaring

@@ -16,9 +16,9 @@ from dalsegno.actors.workflow_actor.program.handlers import Handlers
 from dalsegno.actors.workflow_actor.program.life import ProgramLife
 from dalsegno.actors.workflow_actor.program.waits import Taker
 from dalsegno.actors.workflow_actor.run.inputs import CancelRequested, Carried
-from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals, SignaledCode
+from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals, SignaledCode, SignalsIntercepted
 from dalsegno.actors.workflow_actor.signals.events import SetAside, Signaled
-from dalsegno.actors.workflow_actor.updates.awaited import AwaitedUpdates, UpdatedCode
+from dalsegno.actors.workflow_actor.updates.awaited import AwaitedUpdates, UpdatedCode, UpdatesIntercepted
 from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import HandlerDefinition
@@ -29,6 +29,10 @@ Sent = Signaled | Updated
 
 class HandlingCode(SignaledCode, UpdatedCode, Protocol):
     """The program, as what is sent to it needs it."""
+
+
+class Intercepted(SignalsIntercepted, UpdatesIntercepted, Protocol):
+    """The interceptors of the code. (It is `intercepted.InterceptedRuntime`.)"""
 
 
 class Handling:
@@ -59,7 +63,12 @@ class Handling:
         )
         self.takers: dict[type, Taker] = {Signaled: signals, SetAside: signals, Updated: self.updates}
         self._loop = loop
+        self._signals = signals
         self._takers = (signals, self.updates)
+
+    def intercept(self, intercepted: Intercepted) -> None:
+        """From now on handlers are called by that."""
+        self._signals.intercepted = self.updates.intercepted = intercepted
 
     def keep_early(self) -> None:
         """All that waits is early."""

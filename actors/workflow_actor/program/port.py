@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
@@ -35,6 +35,9 @@ class WorkflowCodeError(Exception):
         return WorkflowCodeError(self._bare) if hides_messages and self._bare else self
 
 
+NO_HEADERS: Mapping[str, Payload] = {}
+
+
 class Program(Protocol):
     """Live user code of one run since its last sign. It can't be rolled back: after any error or failed
     commit it is thrown away and built again from (RunInfo, SignedState, logged inputs)."""
@@ -48,7 +51,7 @@ class Program(Protocol):
     def take_pieces(self) -> Pieces:
         """What the last step has made for the payload store: nobody has put it there."""
 
-    def query(self, name: str, args: Sequence[Payload]) -> Payload:
+    def query(self, name: str, args: Sequence[Payload], headers: Mapping[str, Payload] = NO_HEADERS) -> Payload:
         """Run a query handler: no intents, counters restored. Raises QueryFailedError, QueryHandlerError
         where the handler raised."""
 

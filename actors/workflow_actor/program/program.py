@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -36,9 +36,10 @@ from dalsegno.actors.workflow_actor.program.conditions import Conditions
 from dalsegno.actors.workflow_actor.program.entry import restored_args, start_args
 from dalsegno.actors.workflow_actor.program.handlers import Handlers
 from dalsegno.actors.workflow_actor.program.handling import Handling, rejection
+from dalsegno.actors.workflow_actor.program.intercepted import InterceptedRuntime
 from dalsegno.actors.workflow_actor.program.life import ProgramLife
 from dalsegno.actors.workflow_actor.program.phase import SIGNS_BETWEEN_PAUSES, ProgramPhase
-from dalsegno.actors.workflow_actor.program.port import KnownActivities, WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import NO_HEADERS, KnownActivities, WorkflowCodeError
 from dalsegno.actors.workflow_actor.program.reading import Reading
 from dalsegno.actors.workflow_actor.program.runtime import Runtime
 from dalsegno.actors.workflow_actor.program.seldom import SeldomUsed
@@ -54,6 +55,7 @@ from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import class_name, is_a
 from dalsegno.errors import PayloadError
 from dalsegno.failure import Failure
+from dalsegno.interceptors.workflows import WorkflowInboundInterceptor
 from dalsegno.payload import Payload
 from dalsegno.stored_payloads import Pieces
 
@@ -71,23 +73,22 @@ class WorkflowProgram:
         step_limit: int = STEP_LIMIT,
         local_activities: KnownActivities | None = None,
         patches: tuple[Sequence[str], Activates | None] = ((), None),
+        interceptors: Sequence[type[WorkflowInboundInterceptor]] = (),
     ) -> None:
         self._definition, self._converter = definition, converter
-        self._context = contextvars.Context()
-        self._ledger = IntentLedger(signed)
+        self._context, self._ledger = contextvars.Context(), IntentLedger(signed)
         self._timers = AwaitedTimers(self._ledger)
         # Different runs start their hashes elsewhere: asyncio keeps the tasks of all loops in one set.
         self._loop = new_loop(self._ledger, self._timers, self._context, zlib.crc32(info.run_id.encode()) << 16)
         self._life = ProgramLife(definition, self._ledger, self._loop, converter)
-        self._cancel_request = CancelRequest()
-        outlived = self._cancel_request.outlived
-        self._activities = AwaitedActivities(self._ledger, self._loop, info, outlived, converter)
+        self._cancel_request = request = CancelRequest()
+        self._activities = AwaitedActivities(self._ledger, self._loop, info, request.outlived, converter)
         self._seldom: SeldomUsed | None = None
         self._awaited: dict[type, waits.Awaited] = {ActivityResolved: self._activities}
         self._awaited[TimerFired] = self._timers
         self._conditions = Conditions(self._loop, self._context)
         self._info, self._step_limit, self._local_activities = info, step_limit, local_activities
-        self._patches, self._replaying = patches, False
+        self._patches, self._replaying, self._interceptors = patches, False, interceptors
         self._stand_at(signed)
 
     def _stand_at(self, signed: SignedState) -> None:
@@ -98,20 +99,19 @@ class WorkflowProgram:
         self._main: WorkflowTask | None = None
         self._handlers = Handlers(self._definition, self, self._converter)
         ledger, loop = self._ledger, self._loop
-        self._handling = Handling(
-            signed.signals, self._handlers, ledger, loop, self._context, self, self._life, self._converter
-        )
+        code = self._context, self, self._life, self._converter
+        self._handling = Handling(signed.signals, self._handlers, ledger, loop, *code)
         self._takers: dict[type, waits.Taker] = {**self._awaited, **self._handling.takers}
-        self._sagas = self._new_sagas(signed) if signed.compensations else None
         self._cancel_request.forget()
         self._cancel_request.reason = signed.asked_to_stop
         self._carried_cancel = None if signed.cancel_reason is None else carried_cancel(signed)
         self._asked_sign: AskedSign | None = None
-        self._runtime = Runtime(
-            *(self._info, ledger, loop, self._activities, self._conditions, self, signed, self._converter),
-            *(self._life, self._cancel_request),
-        )
+        known = self._info, ledger, loop, self._activities, self._conditions, self, signed, self._converter
+        parts, around = (*known, self._life, self._cancel_request), self._interceptors
+        self._intercepted = InterceptedRuntime(around, *parts) if around else None
+        self._runtime: Runtime = self._intercepted or Runtime(*parts)
         self._runtime.replaying = self._replaying
+        self._sagas = self._new_sagas(signed) if signed.compensations else None
         loop.allow(self._runtime)
 
     # The port
@@ -151,9 +151,9 @@ class WorkflowProgram:
     def take_pieces(self) -> Pieces:
         return self._life.take_pieces()
 
-    def query(self, name: str, args: Sequence[Payload]) -> Payload:
-        handler = self._handlers.of_query(name)
-        return self._reading.query(name, partial(self._handlers.answer, handler, name, args))
+    def query(self, name: str, args: Sequence[Payload], headers: Mapping[str, Payload] = NO_HEADERS) -> Payload:
+        handler, by = self._handlers.of_query(name), self._intercepted
+        return self._reading.query(name, partial(self._handlers.answer, handler, name, args, headers, by))
 
     @property
     def _reading(self) -> Reading:
@@ -198,7 +198,7 @@ class WorkflowProgram:
         for awaited in self._awaited.values():
             awaited.forget()
         passivation.empty(self._instance)
-        self._main = self._instance = self._asked_sign = None
+        self._main = self._instance = self._asked_sign = self._intercepted = None
         self._cancel_request.forget()
         if self._sagas is not None:
             self._sagas.drop()
@@ -254,6 +254,9 @@ class WorkflowProgram:
         object as the run method leaves it when it first waits; but not updates that came before all that."""
         if self._handling.waiting and self._life.phase is ProgramPhase.NEW and not self._signed.signs:
             self._handling.keep_early()
+        if self._intercepted is not None:
+            self._intercepted.begin()
+            self._handling.intercept(self._intercepted)
         self._life.phase = ProgramPhase.RUNNING
         self._main = self._loop.engine_task(self._run(), "run")
         self._cancel_request.attend(self._main)
@@ -329,7 +332,7 @@ class WorkflowProgram:
         return self._sagas.open(name)
 
     def _new_sagas(self, signed: SignedState) -> Sagas:
-        return Sagas(signed.compensations, self._ledger, self._activities, self._life, self._converter)
+        return Sagas(signed.compensations, self._ledger, self._runtime.steps, self._life, self._converter)
 
     # Running
 
@@ -342,7 +345,8 @@ class WorkflowProgram:
                 self._handling.hand_out(self._handling.early)
                 for _ in range(2):  # for the handlers, and for the first steps of those that are async
                     await asyncio.sleep(0)
-            result = await self._cancel_request.watched(definition.run(self._instance, *args))
+            run = definition.run if self._intercepted is None else partial(self._intercepted.run, definition)
+            result = await self._cancel_request.watched(run(self._instance, *args))
             if self._sagas is not None:
                 await self._sagas.wait_undone()
                 self._sagas.close()
@@ -364,18 +368,14 @@ class WorkflowProgram:
     def _ended_by(self, error: BaseException, *, main: bool = False) -> None:
         """What ended the run method, or a signal handler. There is an outcome, whatever the error is like."""
         try:
-            self._judge(error, main=main)
+            if main and self._asked_sign is not None:
+                self._asked_sign.run_left_by(error, self._life)
+            else:
+                self._life.judge(error, cancel_delivered=self._cancel_request.delivered)
         except BaseException as inner:  # noqa: BLE001 - such as a class that raises when it is compared with others
             self._life.break_off(code_error(inner, f"What a {class_name(error)} means could not be found out."))
 
-    def _judge(self, error: BaseException, *, main: bool) -> None:
-        if main and self._asked_sign is not None:
-            self._asked_sign.run_left_by(error, self._life)
-            return
-        self._life.judge(error, cancel_delivered=self._cancel_request.delivered)
-
     def _settle(self) -> None:
-        """Run until idle."""
         loop = self._loop
         while True:
             loop.run_ready()

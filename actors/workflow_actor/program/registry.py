@@ -20,6 +20,8 @@ from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import BUILT_IN_PREFIX, DYNAMIC_NAME, WorkflowDefinition, definition_of
 from dalsegno.errors import ConfigurationError, DefinitionError
+from dalsegno.interceptors.worker import WorkerInterceptor, worker_interceptors, workflow_interceptor_classes
+from dalsegno.interceptors.workflows import WorkflowInboundInterceptor
 from dalsegno.payload_codec import fingerprint_of
 
 Key = tuple[str | None, str, str]
@@ -31,6 +33,8 @@ class Registered(NamedTuple):
     fingerprint: str
     """Of the source as it was when the definition was added: its file may be another by now."""
     converter: DataConverter
+    interceptors: Sequence[type[WorkflowInboundInterceptor]]
+    """Of its code; what is dalsegno's own has none."""
 
 
 class WorkflowRegistry:
@@ -40,7 +44,8 @@ class WorkflowRegistry:
     this host can run. What is of `failure_exception_types` fails each workflow here, beside what its own code
     says. `patch_activation_callback`: whether a patch that the code of a run comes to for the first time is to
     count for it (all do, without one); it is called within the step of the workflow, and never when code runs
-    again. The registry is changed by one thread, that of the host's loop once this runs."""
+    again. `interceptors` stand around all code
+    here but the built-in. The registry is changed by one thread, that of the host's loop once this runs."""
 
     def __init__(
         self,
@@ -51,13 +56,16 @@ class WorkflowRegistry:
         local_activities: KnownActivities | None = None,
         failure_exception_types: tuple[type[BaseException], ...] = (),
         patch_activation_callback: Activates | None = None,
+        interceptors: Sequence[WorkerInterceptor] = (),
     ) -> None:
-        """Raises as `add`, and TypeError for a callback that cannot be called."""
+        """Raises as `add`, TypeError for a callback that cannot be called, and ConfigurationError for what is
+        no interceptor."""
         if patch_activation_callback is not None and not callable(patch_activation_callback):
             raise TypeError(
                 "patch_activation_callback must be a function of a PatchActivationInput that returns True or "
                 f"False, not {patch_activation_callback!r}."
             )
+        self._interceptors = workflow_interceptor_classes(worker_interceptors(interceptors))
         self._also_failures = failure_exception_types
         self._activates_patch = patch_activation_callback
         self._local_activities = local_activities
@@ -99,9 +107,10 @@ class WorkflowRegistry:
             )
 
     def _put(self, task_queue: str | None, definition: WorkflowDefinition, converter: DataConverter) -> None:
-        fingerprint = _fingerprint(definition, converter)
+        around = () if is_built_in(definition.name) else self._interceptors
+        fingerprint = _fingerprint(definition, converter, around)
         self._registered[task_queue, definition.name, UNVERSIONED] = Registered(
-            definition, fingerprint, converter
+            definition, fingerprint, converter, around
         )
 
     def withdraw(self, workflow_type: str, task_queue: str | None = None) -> None:
@@ -158,6 +167,7 @@ class WorkflowRegistry:
             step_limit=self._step_limit,
             local_activities=self._local_activities,
             patches=(patches, self._activates_patch),
+            interceptors=found.interceptors,
         )
 
 
@@ -165,13 +175,19 @@ def _shown(task_queue: str | None) -> str:
     return "all task queues" if task_queue is None else f"task queue {task_queue!r}"
 
 
-def _fingerprint(definition: WorkflowDefinition, converter: DataConverter) -> str:
-    """Of the class, the files that it and what it derives from are in, Python's minor version, and a converter
-    of the user's own: what the code could not read before, it may be able to read with another."""
+def _fingerprint(
+    definition: WorkflowDefinition,
+    converter: DataConverter,
+    interceptors: Sequence[type[WorkflowInboundInterceptor]],
+) -> str:
+    """Of the class, the files that it and what it derives from are in, Python's minor version, a converter of
+    the user's own (what the code could not read before, it may be able to read with another), and interceptors,
+    which are code that runs with it."""
     own, *bases = definition.cls.__mro__
     users = [base for base in bases if base.__module__.partition(".")[0] not in sys.stdlib_module_names]
     sources = [_source_digest(definition.run), *map(_source_digest, users)]
-    identity = (sys.version_info[:2], own.__qualname__, sources, *_of_converters(converter))
+    around = [(cls.__qualname__, _source_digest(cls)) for cls in interceptors]
+    identity = (sys.version_info[:2], own.__qualname__, sources, *_of_converters(converter), *around)
     return hashlib.sha256(repr(identity).encode()).hexdigest()
 
 

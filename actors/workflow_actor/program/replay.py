@@ -3,11 +3,11 @@ what it wanted then. What it wants is compared by digests and done no second tim
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.interface.intent import Intent
-from dalsegno.actors.workflow_actor.program.port import Code, Program, WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import NO_HEADERS, Code, Program, WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.inputs import Input
 from dalsegno.actors.workflow_actor.run.primitives import UNSAID
 from dalsegno.actors.workflow_actor.run.state import SuspensionKind, WorkflowState
@@ -77,12 +77,18 @@ class LiveProgram:
         finally:
             self.drop()
 
-    def query(self, state: WorkflowState, name: str, args: Sequence[Payload]) -> Payload:
+    def query(
+        self,
+        state: WorkflowState,
+        name: str,
+        args: Sequence[Payload],
+        headers: Mapping[str, Payload] = NO_HEADERS,
+    ) -> Payload:
         """Ask its code. A program that the handler has changed is let go of, and built anew when it is needed.
         Raises CodeStuckError, QueryFailedError."""
         program = self.at(state)
         try:
-            return program.query(name, args)
+            return program.query(name, args, headers)
         finally:
             if program.is_spoiled:
                 self.drop()

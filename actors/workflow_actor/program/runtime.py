@@ -11,8 +11,10 @@ from random import Random  # seeded from the run ID: the same numbers whenever t
 from typing import Any, NoReturn, Protocol
 from uuid import UUID
 
+from dalsegno._activity_call import activity_call
 from dalsegno._continue_as_new import ContinueAsNewError
 from dalsegno._deadlines import Deadline, DeadlineCall
+from dalsegno._local_activity_call import local_activity_call
 from dalsegno._runtime import (
     ActivityCall,
     ActivityHandle,
@@ -40,12 +42,25 @@ from dalsegno.actors.workflow_actor.program.seldom import SeldomUsed
 from dalsegno.actors.workflow_actor.run.inputs import Input, SignedState
 from dalsegno.data_converter import DataConverter
 from dalsegno.failure import Failure
+from dalsegno.interceptors.headers import decoded
 from dalsegno.payload import Payload
 from dalsegno.priority import OF_LEVEL
 from dalsegno.search_attributes import AttributeValue
 from dalsegno.workflow import Info, ParentInfo, RootInfo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ActivityRunner(Protocol):
+    """What runs activities. `scheduled` is told of it when it is."""
+
+    def start(
+        self, call: ActivityCall, scheduled: Callable[[Any], None] | None = None
+    ) -> ActivityHandle[Any]: ...
+
+    def execute(
+        self, call: ActivityCall, scheduled: Callable[[Any], None] | None = None
+    ) -> Coroutine[Any, Any, Any]: ...
 
 
 class RunControl(Protocol):
@@ -71,6 +86,8 @@ class RunControl(Protocol):
 
 class Runtime:
     """Implements dalsegno._runtime.WorkflowRuntime. `signed` is what lies before this part of the run."""
+
+    keeps_given = False
 
     def __init__(
         self,
@@ -104,6 +121,9 @@ class Runtime:
         self.is_failure_exception = life.is_failure
         self._attributes = OwnAttributes(known, ledger)
         self.upsert_search_attributes = self._attributes.upsert
+        self.steps: ActivityRunner = activities
+        self.activity_call: Callable[..., ActivityCall] = activity_call
+        self.local_activity_call: Callable[..., ActivityCall] = local_activity_call
         self.execute_activity: Callable[[ActivityCall], Coroutine[Any, Any, Any]] = activities.execute
         self.condition: Callable[[Callable[[], bool], str], asyncio.Future[None]] = conditions.add
         self.start_activity: Callable[[ActivityCall], ActivityHandle[Any]] = activities.start
@@ -116,6 +136,9 @@ class Runtime:
 
     @cached_property
     def info(self) -> Info:
+        return self.make_info()
+
+    def make_info(self) -> Info:
         known = self.run_info
         timeout = known.execution_timeout
         return Info(
@@ -139,6 +162,11 @@ class Runtime:
             workflow_start_time=_EPOCH + timedelta(microseconds=known.started_at),
             priority=OF_LEVEL[known.priority],
         )
+
+    @property
+    def headers(self) -> Mapping[str, Payload]:
+        headers = self.run_info.headers
+        return decoded(headers, self.converter) if headers else headers
 
     @cached_property
     def history(self) -> InputHistory:

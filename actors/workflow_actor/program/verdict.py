@@ -55,6 +55,7 @@ def _as_intent(call: ContinueCall) -> ContinueAsNew:
         memo=call.memo,
         delay=call.delay,
         priority=call.level,
+        headers=call.headers,
         line=call.line,
     )
 

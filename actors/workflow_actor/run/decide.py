@@ -138,6 +138,12 @@ class Known(Struct, frozen=True):
     cancels_as_failure: bool
     """As `CancelReceived.as_failure`: what is written may say so."""
     tells_workflows: bool = True
+
+    @property
+    def stores_headers(self) -> bool:
+        """They came with the same format."""
+        return self.cancels_as_failure
+
     """What is written may name another workflow as one that is to be told of the end."""
 
 

@@ -65,6 +65,7 @@ class ContinueAsNew(Struct, frozen=True, kw_only=True):
     memo: dict[str, Payload] | None = None
     delay: int | None = None
     priority: int | None = None
+    headers: dict[str, Payload] | None = None
     carried: tuple[Carried, ...] = ()
     line: str = ""
 

@@ -133,8 +133,8 @@ wants it is suspended."""
 
 NOT_YET = (
     "What its code wants cannot be stored yet (a saga, another run to go on as, a child, a local activity, a "
-    "request to another workflow, another memo, a deadline, a pause for a person, a priority, a patch): "
-    "replace all hosts of older versions, and run `dalsegno init`. It is tried again."
+    "request to another workflow, another memo, a deadline, a pause for a person, a priority, a patch, "
+    "headers): replace all hosts of older versions, and run `dalsegno init`. It is tried again."
 )
 
 
@@ -142,7 +142,8 @@ def is_later(wants: Iterable[object]) -> bool:
     """Whether any of them has no place in a format before 3. Hosts that write those know no levels either: they
     take the queue of one for a task queue that nobody may have."""
     return any(
-        type(want) in LATER_IN_FORMAT_3 or (isinstance(want, ActivityWanted) and is_level(want.spec.task_queue))
+        type(want) in LATER_IN_FORMAT_3
+        or (isinstance(want, ActivityWanted) and (want.spec.headers or is_level(want.spec.task_queue)))
         for want in wants
     )
 

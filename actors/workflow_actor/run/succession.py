@@ -95,7 +95,7 @@ def kept_from_code(
     resumes: that run is suspended as well; `since` are the events of the turn that began with `suspension`.
     Signals that have killed hosts stay in the quarantine, or they would kill others."""
     struck = (signal for signal in ended.quarantine.values() if signal.struck)
-    aside = (SignalStruck(signal.name, signal.args, signal.reason) for signal in struck)
+    aside = (SignalStruck(signal.name, signal.args, signal.reason, signal.headers) for signal in struck)
     if suspension is None or suspension.kind != "operator" or any(isinstance(e, Resumed) for e in since):
         return tuple(aside)
     return (Suspended("operator", suspension.reason, None, suspension.fingerprint), *aside)
@@ -116,6 +116,7 @@ def _continued(state: WorkflowState, wish: ContinueAsNew) -> RunInfo:
         begins_at=None if not wish.delay else min(state.time + wish.delay, FAR_FUTURE),
         last_failure=None,
         priority=wish.priority or info.priority,
+        headers=info.headers if wish.headers is None else wish.headers,
     )
 
 
@@ -166,7 +167,7 @@ def _carried(state: WorkflowState, wish: ContinueAsNew | None) -> Iterator[Carri
     that are open. What did not fit may fit what comes now."""
     for signal in state.quarantine.values():
         if not signal.struck:
-            yield Signaled(name=signal.name, args=signal.args)
+            yield Signaled(name=signal.name, args=signal.args, headers=signal.headers)
     log = state.log
     backlog = (log[index].input for index in range(state.processed, len(log)))
     for input_ in (*(() if wish is None else wish.carried), *backlog):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Literal, Protocol
 
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop, WorkflowTask
@@ -40,6 +40,13 @@ class SignaledCode(Protocol):
         """A handler ended by an exception."""
 
 
+class SignalsIntercepted(Protocol):
+    """The interceptors of the code. (It is `program.intercepted.InterceptedRuntime`.)"""
+
+    def signaled(self, handler: HandlerDefinition, signal: Signaled, args: Sequence[Any]) -> Callable[[], Any]:
+        """Calls the handler. Raises PayloadError for headers that cannot be read."""
+
+
 class LifeOfSignaledCode(Protocol):
     """What it does now, as signals need it. (It is `program.life.ProgramLife`.)"""
 
@@ -72,6 +79,7 @@ class AwaitedSignals:
         self.unbegun: dict[int, Signaled] = {}
         """What async handlers were made for that have not taken their first step; by their identities."""
         self._given = 0
+        self.intercepted: SignalsIntercepted | None = None
         self._places: dict[int, int] = {}
         """Of signals that were not handled yet, by their `id`: how many were given before them."""
         for sent in carried:
@@ -108,11 +116,12 @@ class AwaitedSignals:
         place = self._places.pop(id(signal))
         try:
             args = self._handlers.args(handler, signal.name, signal.args)
+            call = None if self.intercepted is None else self.intercepted.signaled(handler, signal, args)
         except PayloadError as error:
             self._does_not_fit(signal, place, f"The signal {signal.name!r} does not fit its handler. {error}")
             return
         try:
-            outcome = handler.function(*args)
+            outcome = handler.function(*args) if call is None else call()
         except BaseException as error:  # noqa: BLE001 - user code may raise anything
             self._owner.handler_failed(error)
             return
@@ -126,7 +135,11 @@ class AwaitedSignals:
             self._life.not_fitting(PayloadError(f"{reason} {NOT_FITTING}"))
             return
         reason = reason[:REASON_CHARACTERS_MAX]
-        self._ledger.want(SetSignalAside(place=place, name=signal.name, args=signal.args, reason=reason))
+        self._ledger.want(
+            SetSignalAside(
+                place=place, name=signal.name, args=signal.args, reason=reason, headers=signal.headers
+            )
+        )
 
     async def _finish(self, signal: Signaled, handling: Coroutine[Any, Any, Any]) -> None:
         self.unbegun.pop(id(signal), None)

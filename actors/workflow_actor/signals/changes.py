@@ -31,21 +31,24 @@ class SignalDraft(Protocol):
 
 
 def _received(draft: SignalDraft, event: SignalReceived) -> None:
-    draft.give(Signaled(name=event.name, args=event.args))
+    draft.give(Signaled(name=event.name, args=event.args, headers=event.headers))
 
 
 def _first_received(draft: SignalDraft, event: FirstSignalReceived) -> None:
-    draft.give_first(Signaled(name=event.name, args=event.args))
+    draft.give_first(Signaled(name=event.name, args=event.args, headers=event.headers))
 
 
 def _quarantined(draft: SignalDraft, want: SignalQuarantined) -> None:
     if want.place >= 0:
         draft.set_aside(want.place, want.name)
-    draft.put_quarantined(QuarantinedSignal(want.name, want.args, want.reason, draft.time))
+    draft.put_quarantined(
+        QuarantinedSignal(want.name, want.args, want.reason, draft.time, headers=want.headers)
+    )
 
 
 def _struck(draft: SignalDraft, event: SignalStruck) -> None:
-    draft.put_quarantined(QuarantinedSignal(event.name, event.args, event.reason, draft.time, struck=True))
+    struck = QuarantinedSignal(event.name, event.args, event.reason, draft.time, True, event.headers)
+    draft.put_quarantined(struck)
 
 
 def _settled(draft: SignalDraft, event: QuarantineSettled) -> None:
@@ -53,7 +56,7 @@ def _settled(draft: SignalDraft, event: QuarantineSettled) -> None:
     if event.action == "edit":
         draft.put_quarantined(replace(signal, args=event.args), event.number)
     elif event.action == "retry":
-        draft.give(Signaled(name=signal.name, args=signal.args))
+        draft.give(Signaled(name=signal.name, args=signal.args, headers=signal.headers))
 
 
 APPLY: dict[type, Callable[[Any, Any], None]] = {

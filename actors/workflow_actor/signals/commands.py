@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import field
+
 from dalsegno.actors.workflow_actor.interface.commands import ClientCommand
 from dalsegno.actors.workflow_actor.signals.set_aside import QuarantineAction
 from dalsegno.payload import Payload
@@ -10,6 +12,7 @@ from dalsegno.payload import Payload
 class Signal(ClientCommand, frozen=True, kw_only=True):
     name: str
     args: tuple[Payload, ...] = ()
+    headers: dict[str, Payload] = field(default_factory=dict)
 
 
 class StruckSignal(ClientCommand, frozen=True, kw_only=True):
@@ -18,6 +21,7 @@ class StruckSignal(ClientCommand, frozen=True, kw_only=True):
     name: str
     args: tuple[Payload, ...] = ()
     why: str
+    headers: dict[str, Payload] = field(default_factory=dict)
 
 
 class SettleQuarantined(ClientCommand, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from dalsegno.actors.workflow_actor.interface.decision import Decision
 from dalsegno.actors.workflow_actor.signals.commands import (
@@ -31,23 +32,36 @@ NOT_FITTING = (
 )
 
 
-def on_signal(_: object, command: Signal, __: object) -> Decision[SignalReceived]:
+NO_HEADERS_YET = "headers cannot be stored yet: replace all hosts of older versions, and run `dalsegno init`"
+"""As long as the namespace is written in a format that has no place for them."""
+
+
+class KnownOfHeaders(Protocol):
+    """(It is `run.decide.Known`.)"""
+
+    @property
+    def stores_headers(self) -> bool: ...
+
+
+def on_signal(_: object, command: Signal, known: KnownOfHeaders) -> Decision[SignalReceived]:
     """To a run that is open."""
+    if command.headers and not known.stores_headers:
+        return Decision(refusal=("rejected", NO_HEADERS_YET))
     return Decision(events=(received(command),))
 
 
 def on_struck(_: object, command: StruckSignal, __: object) -> Decision[SignalStruck]:
     reason = struck_reason(command.name, command.why)
-    return Decision(events=(SignalStruck(command.name, command.args, reason),))
+    return Decision(events=(SignalStruck(command.name, command.args, reason, command.headers),))
 
 
 def received(signal: Signal) -> SignalReceived:
-    return SignalReceived(signal.name, signal.args)
+    return SignalReceived(signal.name, signal.args, signal.headers)
 
 
 def first_of_all(signal: Signal) -> FirstSignalReceived:
     """With the start of its run."""
-    return FirstSignalReceived(signal.name, signal.args)
+    return FirstSignalReceived(signal.name, signal.args, signal.headers)
 
 
 def on_settle(state: RunOfSignals, command: SettleQuarantined, _: object) -> Decision[QuarantineSettled]:

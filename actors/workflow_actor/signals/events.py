@@ -14,6 +14,7 @@ from dalsegno.payload import Payload
 class SignalReceived(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="sig"):
     name: str
     args: tuple[Payload, ...]
+    headers: dict[str, Payload] = {}
 
 
 class FirstSignalReceived(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="sg1"):
@@ -21,11 +22,13 @@ class FirstSignalReceived(Struct, frozen=True, array_like=True, forbid_unknown_f
 
     name: str
     args: tuple[Payload, ...]
+    headers: dict[str, Payload] = {}
 
 
 class Signaled(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="signal"):
     name: str
     args: tuple[Payload, ...] = ()
+    headers: dict[str, Payload] = {}
 
     @property
     def words(self) -> str:
@@ -40,6 +43,7 @@ class SignalQuarantined(Struct, frozen=True, array_like=True, forbid_unknown_fie
     name: str
     args: tuple[Payload, ...]
     reason: str
+    headers: dict[str, Payload] = {}
 
 
 class SignalStruck(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="sst"):
@@ -48,6 +52,7 @@ class SignalStruck(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     name: str
     args: tuple[Payload, ...]
     reason: str
+    headers: dict[str, Payload] = {}
 
 
 class QuarantineSettled(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="qs"):

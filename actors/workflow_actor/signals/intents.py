@@ -16,6 +16,7 @@ class SetSignalAside(Struct, frozen=True, kw_only=True):
     name: str
     args: tuple[Payload, ...]
     reason: str
+    headers: dict[str, Payload] = {}
     line: str = ""
 
     @property

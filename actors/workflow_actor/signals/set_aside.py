@@ -28,6 +28,7 @@ class QuarantinedSignal(Struct, frozen=True, array_like=True, forbid_unknown_fie
     set_aside_at: int
     struck: bool = False
     """It has killed hosts."""
+    headers: dict[str, Payload] = {}
 
     @property
     def size(self) -> int:

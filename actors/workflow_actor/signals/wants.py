@@ -12,7 +12,7 @@ from dalsegno.actors.workflow_actor.signals.intents import SetSignalAside
 
 
 def _set_aside(intent: SetSignalAside, _: bytes) -> SignalQuarantined:
-    return SignalQuarantined(intent.place, intent.name, intent.args, intent.reason)
+    return SignalQuarantined(intent.place, intent.name, intent.args, intent.reason, intent.headers)
 
 
 WANTS: dict[type, Callable[[Any, bytes], SignalQuarantined]] = {SetSignalAside: _set_aside}

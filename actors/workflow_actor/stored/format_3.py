@@ -71,6 +71,7 @@ _SAID = {
     "incidents": "an incident",
     "incidents_opened": "an incident",
     "priority": "a priority",
+    "headers": "what is said by headers",
 }
 """By their names, what fields say. Of others the name is told."""
 
@@ -114,16 +115,38 @@ def _cut(length: int, known: list[tuple[str, Any]], value: Any) -> Any:
     return body[:length]
 
 
-_info, _signed = _cutting(RunInfo, 7), _cutting(SignedState, 9)
+_info, _signed_fields = _cutting(RunInfo, 7), _cutting(SignedState, 9)
+_SIGNALS = 7
+"""Where those stand in a sign that nothing has handled."""
+
+
+def _headless(fields: int) -> Change:
+    """Of what has nothing but headers behind the fields of format 2."""
+    return partial(_cut, fields, [("headers", {})])
+
+
+_spec, _signal = _headless(11), _headless(3)
+"""Of an activity; and a signal, with its tag."""
+
+
+def _signed(signed: Any) -> Any:
+    body = _signed_fields(signed)
+    body[_SIGNALS] = [_changed(_CHANGED_INPUTS, signal) for signal in body[_SIGNALS]]
+    return body
+
 
 _CHANGED: Mapping[str, Change] = {
     _RUN: _cutting(RunStarted, 5),
     "end": _cutting(RunClosed, 3),
     "can": _cutting(CancelReceived, 2),
+    "sig": _signal,
 }
 """By their tags, events that have more fields here."""
 
-_CHANGED_INPUTS: Mapping[str, Change] = {"cancel": _cutting(CancelRequested, 2)}
+_CHANGED_INPUTS: Mapping[str, Change] = {
+    "cancel": _cutting(CancelRequested, 2),
+    "signal": _signal,
+}
 
 
 def _activities(entries: Mapping[int, Any]) -> Mapping[int, Any]:
@@ -133,7 +156,7 @@ def _activities(entries: Mapping[int, Any]) -> Mapping[int, Any]:
         if any(activity[_ACTIVITY_FIELDS:]):
             _refuse(_EVENTS["out"])
         _require_no_level(activity[0])
-    return {number: activity[:_ACTIVITY_FIELDS] for number, activity in entries.items()}
+    return {number: [_spec(activity[0]), *activity[1:_ACTIVITY_FIELDS]] for number, activity in entries.items()}
 
 
 def _require_none_due(outstanding: Iterable[Any]) -> None:
@@ -173,6 +196,7 @@ def _want(want: list[Any]) -> list[Any]:
         _refuse(_WANTS[tag])
     if tag == _ACTIVITY:
         _require_no_level(want[1])
+        return [tag, _spec(want[1]), *want[2:]]
     return [tag, _signed(want[1]), *want[2:]] if tag == _SIGN else want
 
 

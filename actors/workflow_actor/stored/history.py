@@ -138,7 +138,12 @@ def _defaults(type_: type[msgspec.Struct]) -> list[tuple[str, Any]]:
     """Of the fields that are shown. To ask msgspec costs more than all else, for it reads annotations anew."""
     not_shown = _SECRET | ({"wants"} if type_ is Ran else set())  # each of which is named
     fields = msgspec.structs.fields(type_)
-    return [(field.name, field.default) for field in fields if field.name not in not_shown]
+    return [(field.name, _default(field)) for field in fields if field.name not in not_shown]
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    factory = field.default_factory
+    return field.default if factory is msgspec.NODEFAULT else factory()
 
 
 def _show(value: Any) -> Any:

@@ -44,6 +44,16 @@ class UpdatedCode(Protocol):
         """What `look` gives, while it may do nothing but read."""
 
 
+class UpdatesIntercepted(Protocol):
+    """The interceptors of the code. (It is `program.intercepted.InterceptedRuntime`.)"""
+
+    def updated(self, handler: HandlerDefinition, update: Updated, args: Sequence[Any]) -> Any:
+        """Calls the handler."""
+
+    def validated(self, handler: HandlerDefinition, update: Updated, args: Sequence[Any]) -> None:
+        """Calls its validator, if there is one."""
+
+
 class LifeOfCode(Protocol):
     """Its end, as updates need it. (It is `program.life.ProgramLife`.)"""
 
@@ -72,6 +82,7 @@ class AwaitedUpdates:
         """Those of `tasks` that handle updates."""
         self.unbegun: dict[int, Updated] = {}
         """What async handlers were made for that have not taken their first step; by their identities."""
+        self.intercepted: UpdatesIntercepted | None = None
         self._tasks = tasks
         self._waiting = waiting
         self._handlers = handlers
@@ -99,7 +110,9 @@ class AwaitedUpdates:
             if handler is None:
                 raise self._no_handler(update.name)
             args = self._handlers.args(handler, update.name, update.args)
-            if handler.validator is not None:
+            if self.intercepted is not None:
+                self.intercepted.validated(handler, update, args)
+            elif handler.validator is not None:
                 handler.validator(*args)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything
             return self._converter.to_failure(error)
@@ -129,7 +142,10 @@ class AwaitedUpdates:
             handler = self._handlers.find("update", update.name)
             if handler is None:
                 raise RuntimeError(f"The update {update.name!r} was accepted, and has no handler any more.")
-            outcome = handler.function(*self._handlers.args(handler, update.name, update.args))
+            args, intercepted = self._handlers.args(handler, update.name, update.args), self.intercepted
+            outcome = (
+                handler.function(*args) if intercepted is None else intercepted.updated(handler, update, args)
+            )
             if asyncio.iscoroutine(outcome):
                 self.unbegun[id(update)] = update if update.validated else replace(update, validated=True)
                 task = self._loop.engine_task(self._finish(update, handler, outcome), f"update {update.name}")

@@ -62,7 +62,13 @@ def _admitted(draft: UpdateDraft, event: UpdateAdmitted) -> None:
     update = OpenUpdate(draft.count_update(), event.name, draft.time, is_accepted=event.validated)
     draft.put_update(event.update_id, update)
     draft.give_first(
-        Updated(update_id=event.update_id, name=event.name, args=event.args, validated=event.validated)
+        Updated(
+            update_id=event.update_id,
+            name=event.name,
+            args=event.args,
+            validated=event.validated,
+            headers=event.headers,
+        )
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import field
+
 from dalsegno.actors.workflow_actor.interface.commands import ClientCommand
 from dalsegno.actors.workflow_actor.updates.update import UpdateStage
 from dalsegno.payload import Payload
@@ -15,3 +17,4 @@ class Update(ClientCommand, frozen=True, kw_only=True):
     name: str
     args: tuple[Payload, ...] = ()
     wait_for: UpdateStage = "accepted"
+    headers: dict[str, Payload] = field(default_factory=dict)

@@ -50,9 +50,9 @@ def too_many(state: RunOfUpdates) -> tuple[str, str] | None:
 
 
 def admitted(command: Update, *, validated: bool) -> Decision[UpdateEvent]:
-    event = UpdateAdmitted(command.update_id, command.name, command.args, validated)
+    event = UpdateAdmitted(command.update_id, command.name, command.args, validated, command.headers)
     return Decision(events=(event,))
 
 
 def as_input(command: Update) -> Updated:
-    return Updated(update_id=command.update_id, name=command.name, args=command.args)
+    return Updated(update_id=command.update_id, name=command.name, args=command.args, headers=command.headers)

@@ -20,6 +20,7 @@ class UpdateAdmitted(Struct, frozen=True, array_like=True, forbid_unknown_fields
     name: str
     args: tuple[Payload, ...]
     validated: bool
+    headers: dict[str, Payload] = {}
 
 
 class UpdateAwaited(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="upw"):
@@ -48,6 +49,7 @@ class Updated(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown
     name: str
     args: tuple[Payload, ...] = ()
     validated: bool = False
+    headers: dict[str, Payload] = {}
 
     @property
     def words(self) -> str:

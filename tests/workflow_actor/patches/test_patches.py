@@ -395,4 +395,4 @@ def test_code_that_takes_one_is_suspended_while_no_format_has_a_place_for_it() -
     rig.instance.codec = CODEC.writing(2)
     rig.start()
     assert rig.state.suspension is not None
-    assert "a patch): replace all hosts of older versions" in rig.state.suspension.reason
+    assert "a patch, headers): replace all hosts of older versions" in rig.state.suspension.reason

@@ -128,7 +128,7 @@ def test_a_query_of_a_closed_run_that_today_s_code_cannot_replay_fails_with_the_
 
 def test_a_failing_query_handler_is_answered_and_harms_nothing() -> None:
     class Failing(ScriptedProgram):
-        def query(self, name: str, args: object) -> None:  # type: ignore[override]
+        def query(self, name: str, args: object, headers: object = None) -> None:  # type: ignore[override]
             raise QueryFailedError(f"no handler {name}")
 
     code = ScriptedCode([[], []])
@@ -144,7 +144,7 @@ def test_what_a_query_handler_raised_goes_with_the_answer() -> None:
     failure = Failure(message="no", type="Closed", details=(payload("7"),))
 
     class Failing(ScriptedProgram):
-        def query(self, name: str, args: object) -> None:  # type: ignore[override]
+        def query(self, name: str, args: object, headers: object = None) -> None:  # type: ignore[override]
             raise QueryHandlerError("the query failed: \ud800", failure)
 
     code = ScriptedCode([[], []])

@@ -20,13 +20,14 @@ from dalsegno.actors.workflow_actor.stored.formats import (
     NewerBlobError,
     UnreadableError,
     format_of,
+    to_body,
 )
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import T0, Rig, ScriptedCode, activity, payload
 
 RECORD = Record(3, T0, True, ((1, 0), (2, 1)), (SignalReceived("approve", (payload('"ann"'),)),))
-BODY = cbor2.loads(CODEC.writing(1).encode_record(RECORD))[1]
+BODY = cbor2.loads(cbor2.dumps(to_body(RECORD)))
 FAILED = Failure(kind="activity", message="no", cause=Failure(message="card declined"))
 OUTCOME = RunOutcome(WorkflowStatus.FAILED, None, FAILED, T0)
 MEMO = {"k": payload(), "l": payload("2")}

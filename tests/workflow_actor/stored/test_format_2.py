@@ -32,8 +32,8 @@ OLDER = CODEC.writing(1)
 FORMAT_2 = CODEC.writing(2)
 FIELDS = 20
 """Of a state in format 2."""
-ACTIVITY_FIELDS, SIGNED_FIELDS = 24, 9
-"""Of an activity, and of what a sign keeps, in format 2."""
+ACTIVITY_FIELDS, SIGNED_FIELDS, SPEC_FIELDS = 24, 9, 11
+"""Of an activity, of what a sign keeps, and of what an activity was asked for by, in format 2."""
 FIELDS_OF_INFO = 7
 CLIENT = QueueOf(Caller("dalsegno.reply.c", "call-1", "application/json", tell_suspended=True))
 PARENT = WorkflowOf("parent", "run-0", 7)
@@ -80,7 +80,10 @@ def test_what_is_stored_is_the_msgpack_of_its_structs_behind_its_format() -> Non
         body = msgspec.to_builtins(held, builtin_types=(bytes,))
         if isinstance(held, WorkflowState):
             body[0] = body[0][:FIELDS_OF_INFO]
-            body[7] = {number: activity[:ACTIVITY_FIELDS] for number, activity in body[7].items()}
+            body[7] = {
+                number: [activity[0][:SPEC_FIELDS], *activity[1:ACTIVITY_FIELDS]]
+                for number, activity in body[7].items()
+            }
             body = [*body[:4], body[4][:SIGNED_FIELDS], *body[5:FIELDS]]
         for event in body[4] if isinstance(held, Record) else ():
             if event[0] == "run":

@@ -41,6 +41,7 @@ from dalsegno.actors.workflow_actor.run.events import CancelReceived, Ran, Recor
 from dalsegno.actors.workflow_actor.run.inputs import CancelRequested, Continue, SignedState
 from dalsegno.actors.workflow_actor.run.log import Log
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, Outstanding
+from dalsegno.actors.workflow_actor.signals.events import Signaled, SignalReceived
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.stored.formats import UnreadableError, UnwritableError
 from dalsegno.actors.workflow_actor.updates.events import UpdateAccepted, UpdateAdmitted, UpdateCompleted
@@ -60,6 +61,8 @@ KEPT = KeptCompensation(
     1, "", "unbook", (), None, None, None, None, None, None, "try_cancel", None, "trip.py:7", "book"
 )
 KEPT_DEADLINE = KeptDeadline(1, "shipped", T0, "on_time", "on_time", fails=False)
+HEADERS = {"customer": payload('"anna"')}
+SENT = Signaled(name="go", headers=HEADERS)
 SIGNED = SignedState(state=payload(), signs=1, compensations=(KEPT,))
 LOCAL = LocalActivitySpec(1, "1", "charge", (), None, None, None, RetrySchedule(), 0, "try_cancel")
 RECORDS: list[Record] = [
@@ -75,6 +78,10 @@ RECORDS: list[Record] = [
     record_of(AttemptWentOutside(1)),
     record_of(RunStarted(replace(INFO, priority=1), (), (), "3.11")),
     record_of(Ran((), (ActivityWanted(replace(SPEC, task_queue=at_level("default", 1)), bytes(24)),))),
+    record_of(RunStarted(replace(INFO, headers=HEADERS), (), (), "3.11")),
+    record_of(SignalReceived("go", (), HEADERS)),
+    record_of(Ran((), (ActivityWanted(replace(SPEC, headers=HEADERS), bytes(24)),))),
+    record_of(Ran((), (SignSet(SignedState(signals=(SENT,)), "3.11"),))),
     record_of(Ran((), (LocalActivityWanted(LOCAL, b"token"),))),
     record_of(Ran((), (LocalActivityUnwanted(1),))),
     record_of(LocalActivityBegun(1)),
@@ -100,6 +107,10 @@ STATES: list[dict[str, Any]] = [
     {"activities": {1: replace(PENDING, outside=True)}},
     {"activities": {1: replace(PENDING, spec=replace(SPEC, task_queue=at_level("default", 5)))}},
     {"info": replace(INFO, priority=2)},
+    {"info": replace(INFO, headers=HEADERS)},
+    {"activities": {1: replace(PENDING, spec=replace(SPEC, headers=HEADERS))}},
+    {"log": Log().append(T0, SENT)},
+    {"signed": SignedState(signals=(SENT,))},
     {"deadlines": {1: HeldDeadline("shipped", T0, T0, None)}},
 ]
 
