@@ -420,8 +420,15 @@ def _running() -> Logger:
     context = current_context.get(None)
     if context is None:
         return bound
-    running = context.info
-    return bound.bind(workflow_id=running.workflow_id, activity_id=running.activity_id, attempt=running.attempt)
+    return bound.bind(**identity_of(context.info))
+
+
+_IDENTITY = ("workflow_id", "run_id", "workflow_type", "activity_id", "activity_type", "attempt")
+
+
+def identity_of(running: Info) -> dict[str, Any]:
+    """Who says a log line."""
+    return {name: getattr(running, name) for name in _IDENTITY}
 
 
 class _ActivityLogger(UserLogger):
@@ -437,5 +444,5 @@ class _ActivityLogger(UserLogger):
 
 
 logger = _ActivityLogger("dalsegno.activity", _running, {})
-"""Bound with the running attempt's workflow_id, activity_id and attempt; called as structlog's loggers, or as
-those of the standard library."""
+"""Bound with the workflow_id, run_id, activity_id, types and attempt of what runs; called as
+structlog's loggers, or as those of the standard library."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dalsegno._log import Logger, get_logger
 from dalsegno._runtime import runtime_or_none
 from dalsegno.user_logger import UserLogger
@@ -16,10 +18,12 @@ def _running() -> Logger | None:
         return get_logger(_NAME)
     if runtime.muted:
         return None
-    info = runtime.info
-    return get_logger(_NAME).bind(
-        workflow_id=info.workflow_id, run_id=info.run_id, workflow_type=info.workflow_type
-    )
+    return get_logger(_NAME).bind(**identity_of_run(runtime.info))
+
+
+def identity_of_run(info: Any) -> dict[str, Any]:
+    """Who says a line: of `workflow.info()`."""
+    return {"workflow_id": info.workflow_id, "run_id": info.run_id, "workflow_type": info.workflow_type}
 
 
 logger = UserLogger(_NAME, _running, {})

@@ -151,7 +151,10 @@ def test_the_logger_is_bound_to_the_running_attempt(attempt: Attempt) -> None:
             "log_level": "info",
             "amount": 3,
             "workflow_id": "order-1",
+            "run_id": "run-1",
+            "workflow_type": "Order",
             "activity_id": "2",
+            "activity_type": "charge",
             "attempt": 3,
         }
     ]
