@@ -15,7 +15,7 @@ from pathlib import Path
 from dalsegno.errors import ConfigurationError
 from dalsegno.persistence.database import READING, Database, Role
 from dalsegno.persistence.membership import SqlMembership
-from dalsegno.persistence.port import Membership
+from dalsegno.persistence.port import Membership, Writer
 from dalsegno.persistence.sqlite import BUSY_SECONDS, Sqlite
 from dalsegno.persistence.store import SqlStore
 from dalsegno.persistence.url import DatabaseURL
@@ -69,9 +69,16 @@ def _blank(partitions: int, newest_format: int) -> bytes:
 
 class MemoryStore(SqlStore):
     """The store in a database of its own, a namespace with so many partitions. `skipped` is by how many
-    microseconds its clock is put forward."""
+    microseconds its clock is put forward; each writer is handed out as `around` makes it."""
 
-    def __init__(self, *, partitions: int, newest_format: int, skipped: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        *,
+        partitions: int,
+        newest_format: int,
+        skipped: Callable[[], int],
+        around: Callable[[Writer], Writer] = lambda writer: writer,
+    ) -> None:
         name = _new_name()
         self._kept = _connected(name, BUSY_SECONDS[Role.WRITER])
         blank = sqlite3.connect(":memory:")
@@ -81,6 +88,10 @@ class MemoryStore(SqlStore):
         super().__init__(MemorySqlite(name, lambda: time.time_ns() + 1000 * skipped()))
         self._unskipped = MemorySqlite(name)
         self._skipped = skipped
+        self._around = around
+
+    def writer(self) -> Writer:
+        return self._around(super().writer())
 
     def membership(self) -> Membership:
         membership = SteadyMembership(self._unskipped, self._skipped)

@@ -13,7 +13,8 @@ from __future__ import annotations
 import contextvars
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -45,6 +46,20 @@ _ASYNC = frozenset(
     f"a{name}"
     for name in ("debug", "info", "warning", "warn", "error", "critical", "fatal", "exception", "msg", "log")
 )
+
+
+_muted = 0
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """No logger of this process says anything meanwhile."""
+    global _muted
+    _muted += 1
+    try:
+        yield
+    finally:
+        _muted -= 1
 
 
 class Logger:
@@ -118,6 +133,8 @@ class Logger:
         return say
 
     def _say(self, method: str, event: object, args: tuple[Any, ...], values: dict[str, Any]) -> None:
+        if _muted:
+            return
         if values.get("exc_info") is True:
             # What is being handled, while it is: the line may be written in another thread.
             values["exc_info"] = sys.exc_info() if sys.exc_info()[0] is not None else None

@@ -15,7 +15,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from dalsegno import given
+from dalsegno.broker.port import Broker
 from dalsegno.client import Client, OnSuspended
+from dalsegno.client.timings import ClientTimings
 from dalsegno.data_converter import DataConverter
 from dalsegno.data_converter import required as required_converter
 from dalsegno.errors import UnsupportedError
@@ -31,7 +33,7 @@ from dalsegno.testing.in_use import LocalActivities, WorkflowsInUse
 from dalsegno.testing.local_client import EnvironmentClient, WhileWaiting
 from dalsegno.testing.skipping import TimeSkipping
 from dalsegno.testing.stage import Stage
-from dalsegno.testing.worker import EnvironmentWorker, checked, checked_interceptors
+from dalsegno.testing.worker import ActivityWorker, EnvironmentWorker, checked, checked_interceptors
 from dalsegno.workers import Worker
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,7 +69,7 @@ class WorkflowEnvironment:
         interceptors: Sequence[Interceptors] = (),
     ) -> WorkflowEnvironment:
         """In this process, and in real time. The rest is as with `start_time_skipping`."""
-        return await _LocalEnvironment.begun(
+        return await LocalEnvironment.begun(
             *(False, data_converter, search_attributes, observer, on_suspended, interceptors)
         )
 
@@ -88,7 +90,7 @@ class WorkflowEnvironment:
         called, and the waiting goes on. A failed `assert` in workflow code fails its run. `interceptors` are
         those of the client, of workflows and of activities: each is asked for what it intercepts.
         """
-        return await _LocalEnvironment.begun(
+        return await LocalEnvironment.begun(
             *(True, data_converter, search_attributes, observer, on_suspended, interceptors)
         )
 
@@ -151,7 +153,7 @@ class WorkflowEnvironment:
 
     def _activity_worker(
         self, task_queue: str, activities: Sequence[Callable[..., Any]], options: Mapping[str, Any]
-    ) -> Worker | None:
+    ) -> ActivityWorker | None:
         if not activities:
             return None
         engine = self._client._engine
@@ -179,8 +181,8 @@ class WorkflowEnvironment:
             raise EnvironmentClosedError("A WorkflowEnvironment")
 
 
-class _LocalEnvironment(WorkflowEnvironment):
-    """With a host of its own."""
+class LocalEnvironment(WorkflowEnvironment):
+    """With a host of its own, on a stage. To be `opened`."""
 
     def __init__(
         self,
@@ -191,7 +193,11 @@ class _LocalEnvironment(WorkflowEnvironment):
         observer: Observer | None,
         on_suspended: OnSuspended | None,
         interceptors: Sequence[Interceptors],
+        *,
+        broker: Broker | None = None,
+        timings: ClientTimings | None = None,
     ) -> None:
+        """`broker` is the stage's as client and workers see it."""
         self._around = [one for one in interceptors if isinstance(one, WorkerInterceptor)]
         self._stage = stage
         self._activities = activities
@@ -200,12 +206,13 @@ class _LocalEnvironment(WorkflowEnvironment):
         self._skipping = TimeSkipping(self) if skips else None
         around = nullcontext if self._skipping is None else self._skipping.awaited
         client = EnvironmentClient(
-            stage.broker,
+            broker or stage.broker,
             WhileWaiting(around, self._check, stage.attributes_changed),
             data_converter=data_converter,
             observer=observer,
             on_suspended=on_suspended,
             interceptors=[one for one in interceptors if isinstance(one, ClientInterceptor)],
+            timings=timings,
         )
         super().__init__(client)
 
@@ -230,15 +237,19 @@ class _LocalEnvironment(WorkflowEnvironment):
         )
         try:
             environment = cls(*(stage, skips, activities, data_converter, observer, on_suspended, interceptors))
-            stage.on_error = environment._client.close
-            await stage.start()
-            await environment._client.__aenter__()
+            await environment.opened()
         except BaseException:
             await stage.close()
             raise
-        if environment._skipping is not None:
-            environment._skipping.start()
         return environment
+
+    async def opened(self) -> None:
+        """Who calls it closes the stage if this raises."""
+        self._stage.on_error = self._client.close
+        await self._stage.start()
+        await self._client.__aenter__()
+        if self._skipping is not None:
+            self._skipping.start()
 
     def _check(self) -> None:
         self._stage.check()

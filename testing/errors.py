@@ -5,6 +5,10 @@ DalsegnoError
 ├── EnvironmentBrokenError      its host has ended by a defect
 ├── TimeBackwardsError          time was asked to run backwards
 ├── WorkflowSuspendedError      whoever waits for a workflow would wait for ever
+├── StuckError                  so would whoever waits in a scenario that is disturbed, or explored
+├── UnrepeatableScenarioError   a scenario does not do the same twice
+├── BrokenByCrashError          a scenario bears no fault (an AssertionError, too)
+├── CrashCoverageError          it was disturbed at too few of its points (an AssertionError, too)
 └── DefinitionError
     └── MockSignatureError      a mock cannot be called as its activity is
 """
@@ -48,3 +52,32 @@ class MockSignatureError(DefinitionError):
 
     def __init__(self, activity: object, mock: str, fault: str) -> None:
         super().__init__(f"The mock of {described(activity)} does not fit: {mock} {fault}.")
+
+
+class StuckError(DalsegnoError):
+    def __init__(self) -> None:
+        super().__init__("It waits, but nothing is under way, and nothing is due: it would wait for ever.")
+
+
+class UnrepeatableScenarioError(DalsegnoError):
+    """`crash_everywhere` runs it twice undisturbed before all else."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"The scenario cannot be run again and again: {why}. Make all that it needs within it, and give "
+            "its workflows the same IDs each time."
+        )
+
+
+class BrokenByCrashError(DalsegnoError, AssertionError):
+    """`faults` are the fewest that it takes, as `only=` takes them; the cause is the scenario's own error."""
+
+    def __init__(self, text: str, *, faults: tuple[str, ...], seed: int) -> None:
+        super().__init__(text)
+        self.faults = faults
+        self.seed = seed
+
+
+class CrashCoverageError(DalsegnoError, AssertionError):
+    def __init__(self, report: object, minimum: float) -> None:
+        super().__init__(f"{report}: less than the minimum coverage of {minimum:.0%}.")

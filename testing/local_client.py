@@ -14,6 +14,7 @@ from dalsegno.client.conversation import Conversation
 from dalsegno.client.engine import BrokerEngine
 from dalsegno.client.links import Links
 from dalsegno.client.suspensions import Suspensions
+from dalsegno.client.timings import ClientTimings
 from dalsegno.data_converter import DataConverter
 from dalsegno.interceptors.client import ClientInterceptor
 from dalsegno.observer import Observer
@@ -75,6 +76,7 @@ class EnvironmentClient(Client):
         observer: Observer | None,
         on_suspended: OnSuspended | None,
         interceptors: Sequence[ClientInterceptor],
+        timings: ClientTimings | None = None,
     ) -> None:
         self._watched = watched
         super().__init__(
@@ -83,6 +85,7 @@ class EnvironmentClient(Client):
             observer=observer,
             on_suspended=on_suspended or raise_it,
             interceptors=interceptors,
+            timings=timings,
         )
 
     def _engine_over(

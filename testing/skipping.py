@@ -62,6 +62,11 @@ class TimeSkipping:
         self._numbers = iter(range(2**62))
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.is_due_at_once: Callable[[], bool] = lambda: False
+        """Whether something is to be done as soon as nothing is under way, whoever waits: then `look`."""
+        self.idle: Callable[[], object] = lambda: None
+        """Called again and again while somebody waits, the loop has nothing to call, and time cannot be
+        skipped."""
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -72,6 +77,9 @@ class TimeSkipping:
             self._task.cancel()
             await asyncio.wait({self._task})
         self._wake(lambda at: True)
+
+    def look(self) -> None:
+        self._wanted.set()
 
     # --- who wants it ----------------------------------------------------------------------------------------
 
@@ -104,7 +112,8 @@ class TimeSkipping:
 
     @property
     def _is_wanted(self) -> bool:
-        return bool(self._sleepers) or (self._waiting > 0 and self._disabled == 0)
+        is_awaited = bool(self._sleepers) or (self._waiting > 0 and self._disabled == 0)
+        return is_awaited or self.is_due_at_once()
 
     # --- the one who skips -----------------------------------------------------------------------------------
 
@@ -119,6 +128,7 @@ class TimeSkipping:
             if self._stage.is_at_rest and self._step():
                 look = LOOK_SECONDS[0]
                 continue
+            self.idle()
             await asyncio.sleep(look)
             look = min(2 * look, LOOK_SECONDS[1])
 

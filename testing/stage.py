@@ -19,15 +19,19 @@ from typing import Any
 
 from dalsegno._log import get_logger
 from dalsegno.activity_code.registry import Registry
+from dalsegno.actors.supervisor.failing.fail_stop import Escaped
 from dalsegno.actors.supervisor.host.host import Host
+from dalsegno.actors.supervisor.host_id import new_host_id
 from dalsegno.actors.supervisor.parent.pulse import PulseWriter
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker.embedded.memory import MemoryBroker
+from dalsegno.broker.port import Broker
 from dalsegno.data_converter import DataConverter
 from dalsegno.interceptors.worker import WorkerInterceptor
 from dalsegno.observer import Observer
+from dalsegno.persistence.port import Writer
 from dalsegno.persistence.sqlite_memory import MemoryStore
 from dalsegno.rehearsal import WorkflowHistory, history_of
 from dalsegno.search_attributes import SearchAttributeKey
@@ -59,7 +63,12 @@ class Stage:
         self._switch_interval = sys.getswitchinterval()
         self.clock = SkippedClock()
         self.broker = MemoryBroker()
-        self._store = MemoryStore(partitions=1, newest_format=CODEC.newest, skipped=lambda: self.clock.skipped)
+        self._store = MemoryStore(
+            partitions=1,
+            newest_format=CODEC.newest,
+            skipped=lambda: self.clock.skipped,
+            around=self._watched,
+        )
         self._attributes = self._store.search_attributes()
         for key in search_attributes:
             self._attributes.add(key.name, key.indexed_value_type)
@@ -83,22 +92,13 @@ class Stage:
 
     async def start(self) -> None:
         await self.broker.start()
+        await self._start_host()
+        await self.settle()
+
+    async def _start_host(self) -> None:
+        """Returns when it has the partition, and consumes its queue."""
         ready = asyncio.Event()
-        self._host = Host(
-            broker=self.broker,
-            store=self._store,
-            code=self.code,
-            settings=HostSettings(lease_ttl_seconds=LEASE_SECONDS),
-            pulse=PulseWriter.unread(),
-            ready=ready.set,
-            escaped=self._escaped,
-            clock=self.clock,
-            observer=self._observer,
-            activities=self._activities,
-            data_converter=self._converter,
-            new_thread=inline,
-            interceptors=self._interceptors,
-        )
+        self._host = self._new_host(ready.set)
         if self._host.local_worker is not None:
             self._host.local_worker.leave_pauses()
         self._run = asyncio.create_task(self._host.run())
@@ -109,7 +109,31 @@ class Stage:
             is_ready.cancel()
         if self._run.done():
             self._run.result()
-        await self.settle()
+
+    def _new_host(self, ready: Callable[[], None]) -> Host:
+        return self._host_of(self.broker, new_host_id(), ready, self._escaped)
+
+    def _host_of(self, broker: Broker, host_id: str, ready: Callable[[], None], escaped: Escaped) -> Host:
+        return Host(
+            broker=broker,
+            store=self._store,
+            code=self.code,
+            settings=HostSettings(lease_ttl_seconds=LEASE_SECONDS),
+            pulse=PulseWriter.unread(),
+            host_id=host_id,
+            ready=ready,
+            escaped=escaped,
+            clock=self.clock,
+            observer=self._observer,
+            activities=self._activities,
+            data_converter=self._converter,
+            new_thread=inline,
+            interceptors=self._interceptors,
+        )
+
+    def _watched(self, writer: Writer) -> Writer:
+        """What writes the rounds of the host that is being made."""
+        return writer
 
     async def close(self) -> None:
         """What was under way ends where it stands."""
@@ -144,9 +168,16 @@ class Stage:
     # --- time ------------------------------------------------------------------------------------------------
 
     @property
+    def is_up(self) -> bool:
+        """There is a host, which is no ruin."""
+        return True
+
+    @property
     def is_at_rest(self) -> bool:
         """Nothing is under way: without somebody's word, or `next_wake_up`, nothing happens any more."""
         assert self._host is not None
+        if not self.is_up:
+            return False
         engine, local, fetching = self._host.engine, self._host.local_worker, self._host.payload_fetching
         if not engine.partitions or (local is not None and local.is_at_work):
             return False
@@ -170,7 +201,8 @@ class Stage:
         while self._loop.time() < until:
             if self.is_at_rest and (self.next_wake_up or math.inf) > self.clock.now():
                 return
-            self._host.engine.tick()  # not only with the next of its own
+            if self.is_up:
+                self._host.engine.tick()  # not only with the next of its own
             await asyncio.sleep(0)
 
     def skip_to(self, at: int) -> None:
@@ -181,7 +213,8 @@ class Stage:
 
     def attributes_changed(self) -> None:
         assert self._host is not None
-        self._host.attributes_declared(self._attributes.declared())
+        if self.is_up:  # else it will see by itself
+            self._host.attributes_declared(self._attributes.declared())
 
     def history_of(self, workflow_id: str, run_id: str | None) -> WorkflowHistory:
         """As far as it is committed. Raises WorkflowNotFoundError."""
@@ -192,4 +225,5 @@ class Stage:
     def code_changed(self) -> None:
         """To be followed by `settle` where what is suspended for it is to go on."""
         assert self._host is not None
-        self._host.engine.code_changed()
+        if self.is_up:
+            self._host.engine.code_changed()

@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from dalsegno.errors import ConfigurationError
 from dalsegno.given import shown
 from dalsegno.interceptors.client import ClientInterceptor
 from dalsegno.interceptors.worker import WorkerInterceptor
-from dalsegno.workers import Worker
+
+
+class ActivityWorker(Protocol):
+    """What there has to be of a worker; `Worker` is one."""
+
+    @property
+    def under_way(self) -> int: ...
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None: ...
 
 
 class EnvironmentWorker:
@@ -20,7 +32,7 @@ class EnvironmentWorker:
 
     def __init__(
         self,
-        worker: Worker | None,
+        worker: ActivityWorker | None,
         bring: Sequence[Callable[[], Callable[[], None]]] = (),
         *,
         settle: Callable[[], Awaitable[None]] | None = None,

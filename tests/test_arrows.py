@@ -126,8 +126,8 @@ ARROWS = {
         "shown partition"
     ),
     "testing": (
-        "sdk interceptors clock settings broker embedded persistence protocol activity_code client workers "
-        "program stored parent host rehearsal"
+        "sdk interceptors clock host_id settings broker embedded persistence protocol activity_code client "
+        "workers program stored failing parent host rehearsal"
     ),
     "client": "sdk interceptors schedules broker protocol url",
     "workers": "client sdk interceptors broker protocol url activity_code processes",

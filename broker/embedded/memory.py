@@ -6,18 +6,20 @@ The model, the sessions and what they say to each other are those of the broker 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from dalsegno._log import get_logger
 from dalsegno.broker.embedded.journal import Job, JournalListener, OnPage, merged_steps, read_page
+from dalsegno.broker.embedded.link import LinkEnd
 from dalsegno.broker.embedded.local_link import LocalLine
 from dalsegno.broker.embedded.ready_line import PageRequest
 from dalsegno.broker.embedded.session import EmbeddedSession
 from dalsegno.broker.embedded.steps import Barrier, DropQueue, PurgeRange, Step, Write
 from dalsegno.broker.embedded.store import QueueStore, StoredTopology
 from dalsegno.broker.embedded.switchboard import Switchboard
+from dalsegno.broker.embedded.wire import ClientOperation
 from dalsegno.broker.port import OnClosed
 from dalsegno.errors import BrokerUnavailableError
 
@@ -25,6 +27,10 @@ log = get_logger("dalsegno.broker.embedded")
 
 SHOWN = Path("(in memory)")
 """In the place of a file, in errors."""
+
+
+Through = Callable[[EmbeddedSession, LinkEnd[ClientOperation]], LinkEnd[ClientOperation]]
+"""Given a session and its end of the line: the end that it is to have."""
 
 
 class InlineJournal:
@@ -79,15 +85,19 @@ class MemoryBroker:
             await switchboard.close()
             await asyncio.sleep(0)  # sessions hear of it in the loop's next turn
 
-    async def connect(self, *, on_closed: OnClosed, name: str = "dalsegno") -> EmbeddedSession:
-        """Raises BrokerUnavailableError when it is not started, or closed."""
+    async def connect(
+        self, *, on_closed: OnClosed, name: str = "dalsegno", through: Through | None = None
+    ) -> EmbeddedSession:
+        """Raises BrokerUnavailableError when it is not started, or closed. What the session sends goes
+        `through` what is given."""
         if self._switchboard is None:
             raise BrokerUnavailableError("The broker in memory is closed.")
         session = EmbeddedSession(SHOWN, on_closed)
         peer = self._switchboard.open_session(is_local=True)
         line = LocalLine(session, peer)
         peer.attach(line.server)
-        await session.greet(line.client, name, self._held_bytes)
+        end = line.client if through is None else through(session, line.client)
+        await session.greet(end, name, self._held_bytes)
         return session
 
     @property

@@ -10,6 +10,13 @@ from pathlib import Path
 TESTS = """
 from datetime import timedelta
 import pytest
+from dalsegno import workflow
+
+@workflow.defn
+class Nothing:
+    @workflow.run
+    async def run(self):
+        pass
 
 @pytest.mark.asyncio
 async def test_of_a_loop(workflow_env):
@@ -27,6 +34,20 @@ def test_with_options(run_in_workflow_env, workflow_env_options):
     async def scenario(env):
         return await env.get_current_time()
     run_in_workflow_env(scenario)
+
+@pytest.mark.asyncio
+@pytest.mark.dalsegno_crash_everywhere(storms=0, minimum_coverage=1.0)
+async def test_everywhere(workflow_env):
+    async with workflow_env.worker(workflows=[Nothing]):
+        assert await workflow_env.client.execute_workflow(Nothing.run, id="n-1") is None
+
+@pytest.mark.dalsegno_crash_everywhere(storms=0)
+def test_plain_everywhere(run_in_workflow_env):
+    async def scenario(env):
+        async with env.worker(workflows=[Nothing]):
+            await env.client.execute_workflow(Nothing.run, id="n-1")
+        return "done"
+    assert run_in_workflow_env(scenario) == "done"
 """
 
 
@@ -42,4 +63,6 @@ def test_fixtures_give_environments_to_async_and_plain_tests(tmp_path: Path) -> 
         text=True,
         timeout=60,
     )
-    assert "3 passed" in done.stdout, done.stdout + done.stderr
+    assert "5 passed" in done.stdout, done.stdout + done.stderr
+    for name in ("test_everywhere", "test_plain_everywhere"):
+        assert f"test_it.py::{name}: crossed 2 points, crashed at 2 (100%)" in done.stdout, done.stdout
