@@ -16,11 +16,13 @@ _PURPOSES = {
     "cli": "The command line needs",
     "encryption": "EncryptionCodec needs",
     "s3": "S3PayloadStore needs",
+    "explore": "explore() needs",
 }
 _EXTRAS = {
     "boto3": "s3",
     "botocore": "s3",
     "cryptography": "encryption",
+    "hypothesis": "explore",
     "alembic": "host",
     "psycopg": "host",
     "pykka": "host",

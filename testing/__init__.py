@@ -5,12 +5,18 @@ from dalsegno.extras import imports_of_extras
 with imports_of_extras():
     from dalsegno.rehearsal import NewerHistoryError, Outlook, UnusableHistoryError, WorkflowHistory
     from dalsegno.testing.activity import ActivityEnvironment
+    from dalsegno.testing.crash_sweep import CrashReport, crash_everywhere
     from dalsegno.testing.environment import WorkflowEnvironment
     from dalsegno.testing.errors import (
+        BrokenByCrashError,
+        CrashCoverageError,
         EnvironmentBrokenError,
         EnvironmentClosedError,
         MockSignatureError,
+        StuckError,
         TimeBackwardsError,
+        UnhandledEndError,
+        UnrepeatableScenarioError,
         WorkflowSuspendedError,
     )
     from dalsegno.testing.mocks import mocked
@@ -26,6 +32,9 @@ with imports_of_extras():
 
 __all__ = [
     "ActivityEnvironment",
+    "BrokenByCrashError",
+    "CrashCoverageError",
+    "CrashReport",
     "EnvironmentBrokenError",
     "EnvironmentClosedError",
     "EnvironmentWorker",
@@ -35,13 +44,17 @@ __all__ = [
     "ReplayDiffersError",
     "ReplayFailedError",
     "Replayer",
+    "StuckError",
     "TimeBackwardsError",
+    "UnhandledEndError",
+    "UnrepeatableScenarioError",
     "UnusableHistoryError",
     "WorkflowEnvironment",
     "WorkflowHistory",
     "WorkflowReplayResult",
     "WorkflowReplayResults",
     "WorkflowSuspendedError",
+    "crash_everywhere",
     "mocked",
     "stored_histories",
 ]

@@ -8,6 +8,7 @@ DalsegnoError
 ├── StuckError                  so would whoever waits in a scenario that is disturbed, or explored
 ├── UnrepeatableScenarioError   a scenario does not do the same twice
 ├── BrokenByCrashError          a scenario bears no fault (an AssertionError, too)
+├── UnhandledEndError           a workflow ends, or does not, as nobody has meant it (an AssertionError, too)
 ├── CrashCoverageError          it was disturbed at too few of its points (an AssertionError, too)
 └── DefinitionError
     └── MockSignatureError      a mock cannot be called as its activity is
@@ -81,3 +82,11 @@ class BrokenByCrashError(DalsegnoError, AssertionError):
 class CrashCoverageError(DalsegnoError, AssertionError):
     def __init__(self, report: object, minimum: float) -> None:
         super().__init__(f"{report}: less than the minimum coverage of {minimum:.0%}.")
+
+
+class UnhandledEndError(DalsegnoError, AssertionError):
+    """`story` is what it has lived through."""
+
+    def __init__(self, story: object, end: str) -> None:
+        super().__init__(f"The workflow {end}. Its story: {story}")
+        self.story = story
