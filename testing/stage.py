@@ -109,6 +109,7 @@ class Stage:
             is_ready.cancel()
         if self._run.done():
             self._run.result()
+        self._host.store_time(self.clock.now())  # what it was told, a thread of its own has told it late
 
     def _new_host(self, ready: Callable[[], None]) -> Host:
         return self._host_of(self.broker, new_host_id(), ready, self._escaped)
