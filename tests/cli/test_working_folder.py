@@ -59,14 +59,14 @@ def test_files_named_like_modules_that_we_need_do_not_keep_it_from_serving(short
 
 def test_a_file_of_the_folder_comes_before_an_installed_package_that_we_do_not_need(shell: Shell) -> None:
     (shell.folder / "flows.py").write_text("")
-    (shell.folder / "hypothesis.py").write_text("")
+    (shell.folder / "pika.py").write_text("")
     (shell.folder / "psycopg").mkdir()
     (shell.folder / "psycopg" / "__init__.py").write_text("")
 
-    found = imported(shell, ["flows"], ["flows", "hypothesis", "psycopg"])
+    found = imported(shell, ["flows"], ["flows", "pika", "psycopg"])
 
     assert Path(found["flows"]).parent == shell.folder
-    assert Path(found["hypothesis"]).parent == shell.folder
+    assert Path(found["pika"]).parent == shell.folder
     assert not Path(found["psycopg"]).is_relative_to(shell.folder)
 
 
