@@ -32,13 +32,19 @@ def sweep(
         ),
     ] = GRACE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing; say what would be.")] = False,
+    even_all: Annotated[
+        bool,
+        typer.Option("--even-all", help="Also if the database refers to nothing in the store."),
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Delete what nobody refers to any more from the payload store.
 
     The database is only read, and hosts may go on meanwhile. The store is that
     of the --data-converter; let each namespace have one of its own (or a
-    prefix, folder or name in it).
+    prefix, folder or name in it). Where the database refers to nothing in the
+    store, it is more likely another one's: then nothing is deleted, but with
+    --even-all.
 
     Exit codes: 0 it is done; 2 something must be mended (a converter without a
     store, URL, tables); 3 the database or the store is not there just now.
@@ -52,7 +58,7 @@ def sweep(
 
     converter = code.data_converter(data_converter)
     before = moment_of(older_than, now=time.time(), option="--older-than") / 1_000_000
-    done = swept(database, converter, before=before, deletes=not dry_run)
+    done = swept(database, converter, before=before, deletes=not dry_run, even_all=even_all)
     if as_json:
         print_json({"kept": done.kept, "deleted": done.unreferred, "dry_run": dry_run})
         return

@@ -13,8 +13,11 @@ from typing import NamedTuple
 from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import class_name
 from dalsegno.errors import ConfigurationError, StoreUnavailableError
+from dalsegno.payload_store import PayloadStore
 
 BATCH = 500
+SAMPLE = 20
+"""Of what the database refers to: so many are looked for where nothing that is old is referred to."""
 
 
 class Swept(NamedTuple):
@@ -22,8 +25,11 @@ class Swept(NamedTuple):
     unreferred: int
 
 
-def swept(database: str, converter: DataConverter, *, before: float, deletes: bool) -> Swept:
-    """Raises ConfigurationError for a converter without a store, and StoreUnavailableError."""
+def swept(
+    database: str, converter: DataConverter, *, before: float, deletes: bool, even_all: bool = False
+) -> Swept:
+    """Raises StoreUnavailableError; ConfigurationError for a converter without a store, and, unless it may be
+    so (`even_all`), for a database that refers to nothing in it: it is another one's, more likely."""
     from dalsegno.persistence import open_database
     from dalsegno.persistence.payload_references import referred_keys
 
@@ -36,14 +42,30 @@ def swept(database: str, converter: DataConverter, *, before: float, deletes: bo
     with _answering(store):
         old = set(store.keys(before))
     found = len(old)
+    sample: set[str] = set()
     for keys in referred_keys(opened):
         old -= keys
+        if len(sample) < SAMPLE:
+            sample |= set(list(keys)[:SAMPLE])
+    if deletes and old and len(old) == found and not even_all:
+        _require_its_own(store, sample)
     if deletes:
         doomed = sorted(old)
         for start in range(0, len(doomed), BATCH):
             with _answering(store):
                 store.delete(doomed[start : start + BATCH], before)
     return Swept(found - len(old), len(old))
+
+
+def _require_its_own(store: PayloadStore, referred: set[str]) -> None:
+    """Something that the database refers to is there, if only what is young."""
+    with _answering(store):
+        if any(store.get(key) is not None for key in referred):
+            return
+    raise ConfigurationError(
+        "The database refers to nothing in the payload store, so that all of it would be deleted: give the "
+        "--database whose store it is, or --even-all if nobody refers to it any more."
+    )
 
 
 @contextmanager

@@ -13,7 +13,16 @@ from dalsegno.extras import imports_of_extras
 with imports_of_extras():
     import sqlalchemy as sa
 
-CONNECT_SECONDS = 5
+SOCKET = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5000,
+}
+"""Of libpq: a silent server is given up within some ten seconds. Seconds, but for the last (milliseconds)."""
+OF_LIBPQ = frozenset({"psycopg", "psycopg2"})
 BATCH = 500
 
 
@@ -130,8 +139,9 @@ class SQLPayloadStore:
             if self._engine is None:
                 options = {"hide_parameters": True, **self._options}  # payloads are no part of an error's text
                 if self._url.get_backend_name() == "postgresql":
-                    options.setdefault("connect_args", {"connect_timeout": CONNECT_SECONDS})
                     options.setdefault("pool_pre_ping", True)
+                    if self._url.get_driver_name() in OF_LIBPQ:
+                        options["connect_args"] = {**SOCKET, **options.get("connect_args", {})}
                 engine = sa.create_engine(self._url, **options)
                 try:
                     self._table.create(engine, checkfirst=True)

@@ -8,7 +8,7 @@ Values become payloads within calls that cannot wait: amid workflow code, or on 
   (`kept`). What a message refers to is fetched before it is read (`fetch`).
 - *elsewhere* (sync activities, processes, the command line) the thread waits.
 
-What was put or got lately is remembered, up to `CACHE_BYTES`; what was fetched for somebody is so until he has
+What was put or got lately is remembered, up to `CACHE_BYTES`; what somebody is about to read is so until he has
 read it, however much that is.
 """
 
@@ -42,7 +42,8 @@ log = get_logger("dalsegno.payload_store")
 
 CACHE_BYTES = 64 * 1024 * 1024
 HELD_SECONDS = 10.0
-"""What was fetched is at hand at least for so long: a turn is prepared for half of that at most."""
+"""What somebody is about to read is at hand at least for so long: a turn is prepared for half of that at most,
+and as long for what it has made to be put."""
 PLACES = 16
 """Puts and gets that are under way at once."""
 PAUSES_SECONDS = (0.05, 0.25)
@@ -67,7 +68,7 @@ class StoredPayloads:
         self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._cached_bytes = 0
         self._held: dict[str, float] = {}
-        """Until when what was fetched is to be at hand."""
+        """Until when what somebody is about to read is to be at hand."""
         self._putting: dict[str, Future[None]] = {}
         """Until who sends what refers to them has seen that they are there."""
         self._away_until = 0.0
@@ -126,7 +127,12 @@ class StoredPayloads:
     # --- for who must not wait -------------------------------------------------------------------------------
 
     def lacks(self, references: Mapping[str, StoredReference]) -> list[StoredReference]:
-        """Those that are not at hand."""
+        """Those that are not at hand. The others stay so until these have come, too."""
+        until = time.monotonic() + HELD_SECONDS
+        with self._lock:
+            for key in references:
+                if key in self._cache:
+                    self._held[key] = until
         return [reference for key, reference in references.items() if self._at_hand(key) is None]
 
     def get_soon(self, reference: StoredReference) -> Future[bytes]:
@@ -134,7 +140,9 @@ class StoredPayloads:
         return self._errands.run(partial(self._fetched, reference))
 
     def put_soon(self, key: str, data: bytes) -> Future[None]:
-        """At hand it is at once. Its exception is a PayloadStoreError."""
+        """At hand it is at once, and stays so meanwhile. Its exception is a PayloadStoreError."""
+        with self._lock:
+            self._held[key] = time.monotonic() + HELD_SECONDS
         self._remember(key, data)
         return self._errands.run(partial(self._put, key, data))
 
@@ -161,7 +169,8 @@ class StoredPayloads:
 
     def _put_soon(self, key: str, data: bytes) -> None:
         known = self._putting.get(key)
-        if known is None or (known.done() and known.exception() is not None):
+        # What is there may be so since long ago, for nobody, and be swept just now: its age begins anew.
+        if known is None or known.done():
             if len(self._putting) >= PUTTING_MAX:  # made, and never sent
                 self._putting = {
                     key: put for key, put in self._putting.items() if not put.done() or put.exception()

@@ -67,6 +67,22 @@ def test_what_nobody_refers_to_is_deleted_and_what_is_young_is_spared(database: 
     assert "young" in store.pieces
 
 
+def test_a_store_is_not_emptied_by_the_database_of_another(database: str) -> None:
+    store = MemoryPayloadStore()
+    store.pieces[key_of(b"7777")] = 100.0, b"7777"
+    converter = DataConverter(payload_store=store)
+    assert swept(database, converter, before=1000, deletes=False) == Swept(0, 1)
+    with pytest.raises(ConfigurationError, match=r"refers to nothing in the payload store.*--even-all"):
+        swept(database, converter, before=1000, deletes=True)
+    assert store.pieces
+    for number in [*range(250), *range(1000, 1005)]:  # all that it refers to is young
+        store.pieces[key_of(b"%d" % number)] = time.time(), b"%d" % number
+    assert swept(database, converter, before=1000, deletes=True) == Swept(0, 1)
+    store.pieces = {key_of(b"7777"): (100.0, b"7777")}
+    assert swept(database, converter, before=1000, deletes=True, even_all=True) == Swept(0, 1)
+    assert not store.pieces
+
+
 def test_what_cannot_be_swept_is_said(database: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="has no payload store"):
         swept(database, DataConverter.default, before=1, deletes=True)

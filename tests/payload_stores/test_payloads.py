@@ -134,6 +134,39 @@ async def test_all_that_was_fetched_is_at_hand_and_no_more_for_long(monkeypatch:
     assert other._stored._cached_bytes <= 10_000
 
 
+async def test_what_is_needed_stays_at_hand_until_the_rest_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what was there before, or is still on its way to the store."""
+    store = MemoryPayloadStore()
+    monkeypatch.setattr(stored_payloads, "CACHE_BYTES", 10_000)
+    large = [Payload("json/plain", f'"{LARGE}{number}"'.encode()) for number in range(6)]
+    needed = references_in([referring_to(payload)[1] for payload in large[:3]])
+    converter = bound(store)
+    stored = converter._stored
+    assert stored is not None
+    for payload in large[:3]:
+        store.put(key_of(payload.data), payload.data)
+    await stored.have(dict(list(needed.items())[:1]))
+    stored._held.clear()  # that was long ago
+    assert len(stored.lacks(needed)) == 2
+    await stored.have(needed)
+    assert not stored.lacks(needed)
+    store.is_away = True
+    made = [stored.put_soon(key_of(payload.data), payload.data) for payload in large[3:]]
+    assert not stored.lacks(references_in([referring_to(payload)[1] for payload in large[3:]]))
+    assert all(isinstance(put.exception(), PayloadStoreError) for put in made)
+
+
+async def test_what_was_made_for_nobody_and_swept_since_is_put_again() -> None:
+    store = MemoryPayloadStore()
+    converter = bound(store)
+    assert converter._stored is not None
+    [key] = references_in(converter.to_payload(LARGE))  # whoever made it has given up
+    await asyncio.wait([asyncio.wrap_future(converter._stored._putting[key])])
+    store.pieces.clear()
+    await converter._stored.kept(converter.to_payload(LARGE))
+    assert store.pieces
+
+
 async def test_a_request_to_stop_does_not_lose_a_result_that_is_on_its_way_to_the_store() -> None:
     store = MemoryPayloadStore()
     converter = bound(store)

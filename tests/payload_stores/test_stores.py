@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import time
 from collections.abc import Callable, Iterator
@@ -149,6 +150,60 @@ def test_what_a_writer_died_of_goes_with_the_sweep(tmp_path: Path) -> None:
     part.write_bytes(b"half")
     assert list(store.keys(time.time() + 5)) == [KEY]
     assert not part.exists()
+
+
+def test_what_is_put_while_it_is_being_deleted_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, replace = FolderPayloadStore(tmp_path), Path.replace
+    store.put(KEY, DATA)
+    file = tmp_path / KEY[:2] / KEY
+    for puts_first in (True, False):
+        os.utime(file, (1, 1))
+
+        def put_meanwhile(self: Path, target: Path, puts_first: bool = puts_first) -> Path:
+            monkeypatch.setattr(Path, "replace", replace)
+            if puts_first:
+                store.put(KEY, DATA)
+            moved = replace(self, target)
+            assert store.get(KEY) == DATA, "it can be read all the time"
+            if not puts_first:
+                store.put(KEY, DATA)
+            return moved
+
+        monkeypatch.setattr(Path, "replace", put_meanwhile)
+        store.delete([KEY], time.time() - 1000)
+        assert store.get(KEY) == DATA
+        assert list(file.parent.iterdir()) == [file]
+
+
+def test_what_somebody_died_of_deleting_is_brought_back(tmp_path: Path) -> None:
+    store = FolderPayloadStore(tmp_path)
+    store.put(KEY, DATA)
+    file = tmp_path / KEY[:2] / KEY
+    file.rename(f"{file}.aside")
+    assert store.get(KEY) == DATA
+    assert not list(store.keys(time.time() + 5))
+    assert list(store.keys(time.time() + 5)) == [KEY]
+
+
+def test_a_server_of_postgres_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[dict[str, Any]] = []
+
+    def create_engine(url: object, **options: Any) -> sa.Engine:
+        made.append(options)
+        raise ConnectionError
+
+    monkeypatch.setattr(sa, "create_engine", create_engine)
+    for url in ("postgresql://h/d", "postgresql+psycopg2://h/d", "postgresql+pg8000://h/d", "sqlite://"):
+        with pytest.raises(ConnectionError):
+            SQLPayloadStore(url).get(KEY)
+    assert [options.get("connect_args", {}).get("tcp_user_timeout") for options in made] == [
+        5000,
+        5000,
+        None,
+        None,
+    ]
 
 
 def test_a_folder_that_is_not_mounted_has_lost_nothing(tmp_path: Path) -> None:
