@@ -69,6 +69,7 @@ class StoredPayloads:
         self._cached_bytes = 0
         self._held: dict[str, float] = {}
         """Until when what somebody is about to read is to be at hand."""
+        self._getting: dict[str, Future[bytes]] = {}
         self._putting: dict[str, Future[None]] = {}
         """Until who sends what refers to them has seen that they are there."""
         self._away_until = 0.0
@@ -136,11 +137,18 @@ class StoredPayloads:
         return [reference for key, reference in references.items() if self._at_hand(key) is None]
 
     def get_soon(self, reference: StoredReference) -> Future[bytes]:
-        """Its exception is a PayloadStoreError."""
-        return self._errands.run(partial(self._fetched, reference))
+        """Its exception is a PayloadStoreError. Nobody cancels it: others may wait for the same."""
+        key = reference.key
+        with self._lock:
+            if (known := self._getting.get(key)) is not None:
+                return known
+            getting = self._getting[key] = self._errands.run(partial(self._fetched, reference))
+        getting.add_done_callback(lambda _: self._getting.pop(key, None))
+        return getting
 
     def put_soon(self, key: str, data: bytes) -> Future[None]:
-        """At hand it is at once, and stays so meanwhile. Its exception is a PayloadStoreError."""
+        """At hand it is at once, and stays so meanwhile. Its exception is a PayloadStoreError. Who waits no
+        longer may cancel it."""
         with self._lock:
             self._held[key] = time.monotonic() + HELD_SECONDS
         self._remember(key, data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from base64 import b64encode
 from typing import Any
 
@@ -18,9 +19,11 @@ from dalsegno import (
     stored_payloads,
 )
 from dalsegno.activity_code.execution import until_kept
+from dalsegno.actors.supervisor.off_loop.payload_fetching import PayloadFetching
+from dalsegno.actors.workflow_actor.interface.waiting import KeepPieces
 from dalsegno.payload_codec import in_words
 from dalsegno.payload_store import STORED, key_of, keys_in, references_in, referring_to
-from dalsegno.stored_payloads import CACHE_BYTES
+from dalsegno.stored_payloads import CACHE_BYTES, PLACES
 from tests.payload_stores.memory import MemoryPayloadStore
 
 LARGE = "x" * 5000
@@ -165,6 +168,44 @@ async def test_what_was_made_for_nobody_and_swept_since_is_put_again() -> None:
     store.pieces.clear()
     await converter._stored.kept(converter.to_payload(LARGE))
     assert store.pieces
+
+
+class HangingStore(MemoryPayloadStore):
+    """Answers nobody before it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = threading.Event()
+
+    def _answer(self) -> None:
+        self.let_go.wait()
+
+
+def test_little_waits_before_a_store_that_hangs() -> None:
+    """However often it is asked by who waits no longer, or for the same."""
+    store = HangingStore()
+    stored = bound(store)._stored
+    assert stored is not None
+    first = [stored.put_soon(str(number), b"") for number in range(PLACES)]
+    made = KeepPieces({str(number): b"" for number in range(100, 200)})
+    told: list[object] = []
+    fetching = PayloadFetching(stored, None, deliver=lambda call: call(), now=lambda: 0)
+    fetching.work(made, told.append)
+    _, reference = referring_to(Payload("json/plain", LARGE.encode()))
+    [needed] = references_in(reference).values()
+    assert stored.get_soon(needed) is stored.get_soon(needed)
+    assert len(stored._errands._waiting) == 101
+    assert not told
+    fetching.give_up(made)
+    assert len(told) == 1
+    assert not fetching.is_at_work
+    assert len(stored._errands._waiting) == 1
+    got = stored.get_soon(needed)
+    store.let_go.set()
+    assert isinstance(got.exception(), PayloadLostError)
+    assert [put.result() for put in first] == [None] * PLACES
+    assert store.pieces.keys() == {str(number) for number in range(PLACES)}
+    fetching.close()
 
 
 async def test_a_request_to_stop_does_not_lose_a_result_that_is_on_its_way_to_the_store() -> None:

@@ -27,6 +27,10 @@ class ScriptedStore(ScriptedOffLoop):
     def __init__(self) -> None:
         super().__init__()
         self.keeping: list[tuple[KeepPieces, Callable[[Command | PiecesKept], None]]] = []
+        self.given_up: list[LocalWork] = []
+
+    def give_up(self, work: LocalWork) -> None:
+        self.given_up.append(work)
 
     def work(self, work: LocalWork, done: Callable[[Command | PiecesKept], None]) -> None:
         assert isinstance(work, KeepPieces)
@@ -97,6 +101,7 @@ def test_what_takes_too_long_is_not_waited_for_and_tried_again(monkeypatch: pyte
     making.tell(signal("s1"))
     making.world.live_through(KEEPING_SECONDS + 0.2)
     assert making.world.status() is WorkflowStatus.SUSPENDED
+    assert making.off_loop.given_up == [making.off_loop.keeping[0][0]]
     making.kept("nobody answers")
     making.tried_again()
     making.kept()

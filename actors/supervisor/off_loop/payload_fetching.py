@@ -5,7 +5,7 @@ calls."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any
 
@@ -50,6 +50,8 @@ class PayloadFetching:
         self._deliver = deliver
         self._now = now
         self._under_way = 0
+        self._puts: dict[int, list[Future[None]]] = {}
+        """By the works that they are of."""
         stored.let_nobody_wait()
 
     def close(self) -> None:
@@ -80,15 +82,21 @@ class PayloadFetching:
             return
 
         def kept(error: BaseException | None) -> None:
+            del self._puts[id(work)]
             if error is not None:
                 log.warning("payloads_not_stored", reason=str(error))
             done(PiecesKept(None if error is None else str(error)))
 
-        self._when_all([self._stored.put_soon(key, data) for key, data in work.pieces.items()], kept)
+        puts = self._puts[id(work)] = [self._stored.put_soon(key, data) for key, data in work.pieces.items()]
+        self._when_all(puts, kept)
 
     def give_up(self, work: LocalWork) -> None:
-        """What was put in vain nobody refers to: it is swept some day."""
-        if self._local_worker is not None and not isinstance(work, KeepPieces):
+        """What was put in vain nobody refers to: it is swept some day. What has not begun never does, so that
+        it does not pile up before a store that hangs."""
+        if isinstance(work, KeepPieces):
+            for put in self._puts.get(id(work), ()):
+                put.cancel()
+        elif self._local_worker is not None:
             self._local_worker.give_up(work)
 
     def _when_all(self, futures: Sequence[Future[Any]], then: Callable[[BaseException | None], None]) -> None:
@@ -98,7 +106,7 @@ class PayloadFetching:
 
         def over() -> None:
             self._under_way -= 1
-            then(next((error for future in futures if (error := future.exception()) is not None), None))
+            then(next((error for future in futures if (error := _error_of(future)) is not None), None))
 
         def one_done() -> None:
             nonlocal left
@@ -114,6 +122,10 @@ class PayloadFetching:
             deliver(None)
         for future in futures:
             future.add_done_callback(deliver)
+
+
+def _error_of(future: Future[Any]) -> BaseException | None:
+    return CancelledError("given up") if future.cancelled() else future.exception()
 
 
 def hands(

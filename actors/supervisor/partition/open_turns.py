@@ -91,6 +91,7 @@ class OpenTurns:
                 f"the payload store did not take within {KEEPING_SECONDS:g} s what the code has made for it"
             )
             self._worked(workflow_id, turn, known[0], PiecesKept(reason))
+            self._off_loop.give_up(known[0])
 
     def _opened(self, actor: WorkflowActor, turn: OpenTurn) -> None:
         self._open[turn] = actor
