@@ -19,11 +19,12 @@ from dalsegno.actors.workflow_actor.stored.codec import NewerStateError
 from dalsegno.cli import code
 from dalsegno.cli.failures import NewerRowsError, complain
 from dalsegno.cli.namespace import checked_store
-from dalsegno.cli.output import plain
+from dalsegno.cli.output import plain, print_file
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import DYNAMIC_NAME, definition_of
 from dalsegno.errors import CommandRejectedError, ConfigurationError
 from dalsegno.payload import Payload
+from dalsegno.payload_codec import PayloadContext
 from dalsegno.persistence import open_database
 from dalsegno.persistence.ended_runs import insert_ended_run
 from dalsegno.policies import WorkflowStatus
@@ -57,13 +58,13 @@ def export(
     history = _stored(database, workflow_id, run_id, redaction)
     _say_unread(redaction)
     if output is None:
-        sys.stdout.write(history.to_json())
+        print_file(history.to_json())
     else:
         history.to_file(output)
 
 
 def import_(file: str, *, database: str) -> None:
-    text = sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
+    text = _standard_input() if file == STANDARD_INPUT else Path(file).read_bytes()
     try:
         history = WorkflowHistory.from_json(text, file if file != STANDARD_INPUT else "Standard input")
         with closing(checked_store(database)) as store:
@@ -76,6 +77,10 @@ def import_(file: str, *, database: str) -> None:
         f"Workflow {plain(history.workflow_id)}, run {plain(history.run_id)}, is there to be looked at: as a "
         f"run that has ended ({run.status.value})."
     )
+
+
+def _standard_input() -> bytes:
+    return b"" if sys.stdin is None else sys.stdin.buffer.read()  # who began us may have closed it
 
 
 def testcase(
@@ -106,7 +111,8 @@ def testcase(
                 f"There is {file} already: remove it, or name another folder with --output."
             )
     history.to_file(data)
-    test.write_text(_test_of(history, slug, workflow, data_converter, data.name, ends_anew=ends_anew))
+    code_of_test = _test_of(history, slug, workflow, data_converter, data.name, ends_anew=ends_anew)
+    test.write_text(code_of_test, encoding="utf-8")
     _say_unread(redaction)
     print(f"{test}\n{data}")
     outlook, reason = asyncio.run(_replayed(history, workflow, converter, ends_anew=ends_anew))
@@ -142,8 +148,13 @@ def _redaction(workflow_id: str, rules: Sequence[str], converter: DataConverter)
         found: Payload = of_workflow.from_payload(payload, Payload)
         return found
 
-    kept = converter._stored
-    return Redaction(rules, decode, None if kept is None else partial(kept.resolved, pieces=None))
+    kept, codec, context = converter._stored, converter.payload_codec, PayloadContext(workflow_id)
+    return Redaction(
+        rules,
+        decode,
+        None if kept is None else partial(kept.resolved, pieces=None),
+        None if codec is None else lambda payload: codec.encode(payload, context),
+    )
 
 
 def _say_unread(redaction: Redaction) -> None:
@@ -193,17 +204,20 @@ def _test_of(
         given += f", data_converter={path}"
     options = ", ends_anew=True" if ends_anew else ""
     lines = "\n".join(sorted(imports))
-    body = f"""\
-        # Written by `dalsegno workflow testcase`. Workflow {plain(history.workflow_id)}, run {history.run_id},
+    of = f"Workflow {plain(history.workflow_id)}, run {plain(history.run_id)}"
+    head = f"""\
+        # Written by `dalsegno workflow testcase`. {of},
         # {what}, and so does this test until the code is mended:
-        @because
+        """
+    before = """\
 
         import asyncio
         from pathlib import Path
 
         from dalsegno.testing import Replayer, WorkflowHistory
 
-        @imports
+        """
+    test = f"""\
 
 
         def test_{slug}() -> None:
@@ -211,4 +225,4 @@ def _test_of(
             replayer = Replayer({given})
             asyncio.run(replayer.replay_workflow(history{options}))
         """
-    return dedent(body).replace("@because", because).replace("@imports", lines)
+    return f"{dedent(head)}{because}\n{dedent(before)}{lines}\n{dedent(test)}"

@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,6 +44,13 @@ def plain(text: object) -> str:
         else character.encode("unicode_escape").decode()
         for character in str(text)
     )
+
+
+def print_file(text: str) -> None:
+    """What is to be kept as a file, which is UTF-8 whatever the encoding of the terminal."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    sys.stdout.write(text)
 
 
 def utc(microseconds: int) -> datetime:

@@ -52,8 +52,10 @@ def main(fd: int) -> None:
 
         def loops(where: str) -> NoReturn:
             text = f"its code has run for {beginning.seconds:g} s without an end{where}"
-            _say(wire, Outlook.LOOPS, text)
-            os._exit(ENDED)
+            try:
+                _say(wire, Outlook.LOOPS, text)
+            finally:  # who asked may have gone, and the code would get to know it, and might go on
+                os._exit(ENDED)
 
         with bounded(beginning.seconds, loops, lambda: os._exit(ENDED)):
             outlook, reason = replayed(history, registry, activities, ends_anew=question.ends_anew)

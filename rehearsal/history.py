@@ -24,6 +24,8 @@ FORMAT = 1
 MARK = b'"dalsegno_history"'
 MARK_WITHIN = 200
 """Bytes from the beginning: what has the mark there is meant to be a history."""
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a file raises that is none any more."""
 
 
 class UnusableHistoryError(ConfigurationError):
@@ -100,7 +102,7 @@ class WorkflowHistory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             )
         try:
             file = msgspec.json.decode(data, type=_File)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise _damaged(name) from error
         if file.dalsegno_history > FORMAT:
             raise NewerHistoryError(
@@ -109,7 +111,7 @@ class WorkflowHistory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             )
         try:
             history = msgspec.json.decode(file.history, type=cls)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise _damaged(name) from error
         if _checksum(history) != file.checksum:
             raise _damaged(name)
@@ -121,7 +123,7 @@ class WorkflowHistory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def to_file(self, path: str | Path) -> None:
         """Raises OSError."""
-        Path(path).write_text(self.to_json())
+        Path(path).write_text(self.to_json(), encoding="utf-8")
 
     def state(self) -> WorkflowState:
         """Raises UnusableHistoryError and NewerHistoryError."""

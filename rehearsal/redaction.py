@@ -35,7 +35,7 @@ NUMBER_BYTES = 8
 DIGEST_BYTES = 16
 """A token: the number of its activity, what is secret in it, and a mark."""
 
-_DIGIT = re.compile(r"[0-9]")
+_DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[^\W\d_]")
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?|\d\d:\d\d(:\d\d(\.\d+)?)?"
@@ -48,16 +48,22 @@ Decode = Callable[[Payload], Payload]
 
 class Redaction:
     """`rules`: names of fields whose values are replaced, wherever they stand in JSON, and ALL. `decode` is a
-    codec's, where there is one. `fetch` brings what lies in a payload store, so that the history is whole
-    without it; `referred` counts what is not brought. `unread` counts payloads that a rule was for and that
-    nothing here can read: with ALL they become as many zeros, otherwise they stay as they are stored."""
+    codec's, where there is one, and `encode`, too: where names are replaced, the rest of a payload is
+    sealed again. `fetch` brings what lies in a payload store, so that the history is whole without it;
+    `referred` counts what is not brought. `unread` counts payloads that a rule was for and that nothing here
+    can read: with ALL they become as many zeros, otherwise they stay as they are stored."""
 
     def __init__(
-        self, rules: Collection[str] = (), decode: Decode | None = None, fetch: Decode | None = None
+        self,
+        rules: Collection[str] = (),
+        decode: Decode | None = None,
+        fetch: Decode | None = None,
+        encode: Decode | None = None,
     ) -> None:
         self._names = frozenset(rules) - {ALL}
         self._all = ALL in rules
         self._decode = decode
+        self._encode = encode
         self.rules = tuple(sorted(rules))
         self._fetch = fetch
         self.unread = 0
@@ -139,11 +145,16 @@ class Redaction:
         if payload.encoding == JSON_PLAIN:
             try:
                 value = json.loads(payload.data)
-            except (ValueError, RecursionError):
-                value = None
-            else:
                 new = self._value(value, replaced=self._all or named, flags=named)
-                return stored if new == value else Payload(JSON_PLAIN, msgspec.json.encode(new))
+                replaced = Payload(JSON_PLAIN, msgspec.json.encode(new))
+            except (ValueError, RecursionError):
+                pass
+            else:
+                if new == value:
+                    return stored
+                if self._encode is None or self._all or payload == stored:
+                    return replaced
+                return self._encode(replaced)
         self.unread += 1
         return Payload(payload.encoding, bytes(len(payload.data))) if self._all or named else stored
 

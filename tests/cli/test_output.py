@@ -8,12 +8,13 @@ import sys
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
+from io import BytesIO, TextIOWrapper
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalsegno.cli.output import as_json, moment, moment_after, plain, ranges, table
+from dalsegno.cli.output import as_json, moment, moment_after, plain, print_file, ranges, table
 from dalsegno.payload import Payload
 
 
@@ -36,6 +37,14 @@ def test_characters_that_speak_to_terminals_are_shown_as_escapes(text: str, show
 @given(st.text())
 def test_no_text_leaves_a_control_or_direction_character(text: str) -> None:
     assert all(unicodedata.category(c)[0] not in "CZ" or c == " " for c in plain(text))
+
+
+def test_files_are_utf_8_whatever_the_terminal_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(written, encoding="ascii", errors="backslashreplace"))
+    print_file("Süß\n")
+    sys.stdout.flush()
+    assert written.getvalue() == "Süß\n".encode()
 
 
 @given(st.sets(st.integers(0, 30)))

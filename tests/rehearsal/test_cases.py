@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import sqlite3
@@ -13,12 +14,14 @@ import pytest
 import typer
 from msgspec.structs import replace
 
+from dalsegno.cli.histories import _test_of
 from dalsegno.cli.histories import testcase as write_test_case
 from dalsegno.cli.upgrade import rehearse_all
 from dalsegno.errors import ConfigurationError, DefinitionError
 from dalsegno.persistence import open_store
 from dalsegno.rehearsal import WorkflowHistory
 from dalsegno.testing import ReplayFailedError
+from tests.rehearsal.replayed import Sale
 from tests.rehearsal.test_histories import sold
 
 SHOP = "from tests.rehearsal.replayed import Sale, charge, ship\n"
@@ -69,6 +72,19 @@ def test_the_test_fails_as_the_workflow_is_stuck_and_passes_when_its_code_is_men
         run(text, test)
     mended = "from tests.rehearsal.replayed import SaleMended as Sale"
     run(text.replace("from tests.rehearsal.replayed import Sale", mended), test)
+
+
+def test_names_that_look_like_code_are_no_code_of_the_test() -> None:
+    async def left() -> WorkflowHistory:
+        async with sold(id_='"""@imports @because') as env:
+            return await env.fetch_history('"""@imports @because')
+
+    history = replace(
+        asyncio.run(left()), run_id="r\nraise 1", reason="@imports\nraise 2\r\nraise 3\x0craise 4"
+    )
+    text = _test_of(history, "it", Sale, "tests.encrypted:encrypted", "it.history.json", ends_anew=False)
+    body = ast.parse(text).body
+    assert [type(one) for one in body] == [ast.Import, *[ast.ImportFrom] * 4, ast.FunctionDef]
 
 
 def test_it_is_told_where_replaced_values_hide_the_fault(

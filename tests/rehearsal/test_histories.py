@@ -95,6 +95,19 @@ async def test_what_is_no_history_is_told_in_a_sentence(spoil: Any, kind: type[E
         WorkflowHistory.from_json(spoil(text), "s-1.json")
 
 
+async def test_a_file_that_is_cut_off_or_spoiled_anywhere_is_refused() -> None:
+    async with sold(id_="Süß") as env:
+        history = await env.fetch_history("Süß")
+    whole = history.to_json().encode()
+    spoiled = [whole[:length] for length in range(len(whole) - 2)]  # all but the line's end
+    spoiled += [whole[:place] + b"\xff" + whole[place + 1 :] for place in range(0, len(whole), 7)]
+    spoiled.append(b'{"dalsegno_history": 1, "history": ' + b"[" * 100_000)
+    for data in spoiled:
+        with pytest.raises(UnusableHistoryError):
+            WorkflowHistory.from_json(data)
+    assert WorkflowHistory.from_json(whole) == history
+
+
 async def test_rows_of_a_newer_version_and_damaged_ones_are_told() -> None:
     async with sold() as env:
         history = await env.fetch_history("s-1")
@@ -170,6 +183,7 @@ def test_values_are_replaced_by_others_of_their_type_and_shape() -> None:
         ("2f0c9a3e-0000-4a1b-9c3d-aabbccddeeff", "1a1a1a1a-1111-1a1a-1a1a-aaaaaaaaaaaa"),
         ("19.99", "11.11"),
         ("Ключ", "Xxxx"),
+        ("\u0664\u0665 \u096f", "11 1"),
     ],
 )
 def test_what_a_text_stands_for_stays(text: str, replaced: str) -> None:
@@ -185,6 +199,22 @@ def test_what_cannot_be_read_is_counted_and_with_all_it_is_blank() -> None:
     assert all_._payload(Payload(BINARY_PLAIN, b"ab"), named=False) == Payload(BINARY_PLAIN, bytes(2))
     opened = Redaction(["all"], lambda payload: Payload(JSON_PLAIN, b'"Ann"'))
     assert opened._payload(sealed, named=False) == Payload(JSON_PLAIN, b'"Xxx"')
+
+
+def test_what_is_nested_too_deep_is_blank() -> None:
+    deep = Payload(JSON_PLAIN, b"[" * 900 + b'"Ann"' + b"]" * 900)
+    all_ = Redaction(["all"])
+    assert b"Ann" not in all_._payload(deep, named=False).data
+
+
+def test_what_else_is_in_a_sealed_payload_is_sealed_again() -> None:
+    seal, open_ = lambda it: Payload("sealed", it.data[::-1]), lambda it: Payload(JSON_PLAIN, it.data[::-1])
+    sealed = seal(to_payload({"name": "Ann", "card": "4111"}))
+    by_name = Redaction(["name"], open_, encode=seal)._payload(sealed, named=False)
+    assert by_name.encoding == "sealed"
+    assert from_payload(open_(by_name)) == {"name": "Xxx", "card": "4111"}
+    all_ = Redaction(["all"], open_, encode=seal)._payload(sealed, named=False)
+    assert from_payload(all_) == {"name": "Xxx", "card": "1111"}
 
 
 async def test_a_redacted_history_holds_no_value_and_its_code_runs_again() -> None:
