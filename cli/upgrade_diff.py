@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from dalsegno.actors.workflow_actor.stored.loading import load_state
 from dalsegno.cli import code
 from dalsegno.cli.failures import DONE, FAILED
 from dalsegno.cli.namespace import checked_store
-from dalsegno.cli.output import plain, print_json
+from dalsegno.cli.output import plain, print_file, print_json
 from dalsegno.cli.serving import program
 from dalsegno.definition import definition_of
 from dalsegno.errors import ConfigurationError
@@ -57,9 +56,9 @@ def inventory(modules: Sequence[str], *, output: Path | None) -> None:
     found = inventory_of(workflows, code.activities_in(loaded, may_be_none=True))
     text = msgspec.json.format(msgspec.json.encode(found), indent=1).decode() + "\n"
     if output is None:
-        sys.stdout.write(text)
+        print_file(text)
     else:
-        output.write_text(text)
+        output.write_text(text, encoding="utf-8")
 
 
 def diff(old: str, new: str, *, database: str | None, as_json: bool) -> None:
@@ -102,18 +101,27 @@ def _inventory(side: Side) -> Inventory:
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "inventory.json"
         # A process of its own: modules of two checkouts have the same names.
-        done = subprocess.run(
-            program("upgrade", ["inventory", *side.modules, "--output", str(written)]),
-            cwd=side.folder,
-            env={name: value for name, value in os.environ.items() if name != "DALSEGNO_MODULES"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        if done.returncode != DONE:
-            said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
+        try:
+            done = subprocess.run(
+                program("upgrade", ["inventory", *side.modules, "--output", str(written)]),
+                cwd=side.folder,
+                env={name: value for name, value in os.environ.items() if name != "DALSEGNO_MODULES"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="backslashreplace",  # modules may print anything
+                timeout=SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            named = ", ".join(side.modules)
+            raise ConfigurationError(
+                f"In {side.folder.absolute()}: to import {named} takes more than {SECONDS:g} s."
+            ) from error
+        if done.returncode != DONE or not written.exists():
+            said = done.stderr.strip().splitlines() or [
+                f"what was imported has ended the process, with {done.returncode}"
+            ]
             raise ConfigurationError(f"In {side.folder.absolute()}: {said[-1].removeprefix('dalsegno: ')}")
         return _read(written)
 
@@ -121,7 +129,7 @@ def _inventory(side: Side) -> Inventory:
 def _read(file: Path) -> Inventory:
     try:
         found = msgspec.json.decode(file.read_bytes(), type=Inventory)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(
             f"{file} is not what `dalsegno upgrade inventory` writes, or of another version: write it again."
         ) from error

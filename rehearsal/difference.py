@@ -42,7 +42,8 @@ def difference(old: Inventory, new: Inventory) -> Iterator[Change]:
     for name in sorted(old.workflows.keys() & new.workflows.keys()):
         yield from _workflow(name, old.workflows[name], new.workflows[name])
     for name in sorted(old.activities.keys() & new.activities.keys()):
-        for what, breaks in _call(old.activities[name], new.activities[name]):
+        before, after = old.activities[name], new.activities[name]
+        for what, breaks in (*_call(before, after), *_result(before, after, is_recorded=True)):
             yield Change(f"activity {name}", what, breaks)
 
 
@@ -53,6 +54,8 @@ def _workflow(name: str, old: WorkflowShape, new: WorkflowShape) -> Iterator[Cha
     for what, breaks in changes:
         # What was signed is migrated; what was sent with a start, before a first sign, is not.
         yield Change(subject, f"run: {what}", breaks and not is_migrated)
+    for what, breaks in _result(old.run, new.run, is_recorded=True):  # by the parents of its runs
+        yield Change(subject, f"run: {what}", breaks)
     yield from (Change(subject, what, breaks) for what, breaks in _state(old, new, bool(changes)))
     for kind in HANDLERS:
         before: Mapping[str, CallShape] = getattr(old, kind)
@@ -63,7 +66,8 @@ def _workflow(name: str, old: WorkflowShape, new: WorkflowShape) -> Iterator[Cha
         for handler in sorted(after.keys() - before.keys()):
             yield Change(subject, f"{one} {handler} is new")
         for handler in sorted(before.keys() & after.keys()):
-            for what, breaks in _call(before[handler], after[handler]):
+            then, now = before[handler], after[handler]
+            for what, breaks in (*_call(then, now), *_result(then, now, is_recorded=False)):
                 yield Change(subject, f"{one} {handler}: {what}", breaks)
 
 
@@ -100,8 +104,16 @@ def _call(old: CallShape, new: CallShape) -> Iterator[tuple[str, bool]]:
         yield f"parameter {parameter.name!r} is new{' and' if must else ''}{must}", parameter.is_required
     if old.takes_rest and not new.takes_rest:
         yield "it takes no more arguments than those named", True
-    if old.returns != new.returns:
-        yield f"it returns {_shown(new.returns)}, and returned {_shown(old.returns)}", False
+
+
+def _result(old: CallShape, new: CallShape, *, is_recorded: bool) -> Iterator[tuple[str, bool]]:
+    """`is_recorded`: code that runs again reads what was returned before, as what is returned now."""
+    then, now = old.result, new.result
+    if then.types != now.types:
+        breaks = is_recorded and then.types != ("Any",) and not _takes(now.forms, then.forms)
+        yield f"it returns {_shown(now.types)}, and returned {_shown(then.types)}", breaks
+    for what, breaks in _all_fields(then, now) if then.types != ("Any",) else ():
+        yield what, breaks and is_recorded
 
 
 def _parameter(old: ParameterShape, new: ParameterShape) -> Iterator[tuple[str, bool]]:
@@ -110,6 +122,10 @@ def _parameter(old: ParameterShape, new: ParameterShape) -> Iterator[tuple[str, 
         yield text, not _takes(new.forms, old.forms)
     if new.is_required and not old.is_required:
         yield f"parameter {new.name!r} must be given now", True
+    yield from _all_fields(old, new)
+
+
+def _all_fields(old: ParameterShape, new: ParameterShape) -> Iterator[tuple[str, bool]]:
     for path in sorted(old.fields.keys() | new.fields.keys()):
         parent = path.rpartition(".")[0]
         if not parent or (parent in old.fields and parent in new.fields):  # else that one is told

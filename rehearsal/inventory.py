@@ -20,7 +20,7 @@ from dalsegno.definition import NAME_ATTRIBUTE, HandlerDefinition, WorkflowDefin
 from dalsegno.errors import PayloadError
 from dalsegno.signed_state import version_of, versioned_class
 
-FORMAT = 1
+FORMAT = 2
 DYNAMIC = "(dynamic)"
 MEMBER = "a member"
 CLASS = "a class"
@@ -47,11 +47,11 @@ class ParameterShape(Struct, frozen=True):
 
 
 class CallShape(Struct, frozen=True):
-    """What may be sent to a callable, by position, and what comes back."""
+    """What may be sent to a callable, by position, and what comes back, as a parameter of who reads it."""
 
     parameters: tuple[ParameterShape, ...]
-    takes_rest: bool = False
-    returns: tuple[str, ...] = ()
+    takes_rest: bool
+    result: ParameterShape
 
 
 class WorkflowShape(Struct, frozen=True):
@@ -115,18 +115,16 @@ def _handlers(handlers: Mapping[str | None, HandlerDefinition]) -> dict[str, Cal
 def _call(signature: Signature) -> CallShape:
     return CallShape(
         tuple(
-            ParameterShape(
-                parameter.name,
-                _members(parameter.type_hint),
-                number < signature.required,
-                _forms(parameter.type_hint),
-                dict(_fields(parameter.type_hint, "", ())),
-            )
+            _parameter(parameter.name, parameter.type_hint, is_required=number < signature.required)
             for number, parameter in enumerate(signature.parameters)
         ),
         signature.rest is not None,
-        _members(signature.returns),
+        _parameter("result", signature.returns, is_required=True),
     )
+
+
+def _parameter(name: str, hint: Any, *, is_required: bool) -> ParameterShape:
+    return ParameterShape(name, _members(hint), is_required, _forms(hint), dict(_fields(hint, "", ())))
 
 
 def _members(hint: Any) -> tuple[str, ...]:

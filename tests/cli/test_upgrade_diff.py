@@ -26,6 +26,11 @@ class Order:
     async def run(self, cents: int) -> str:
         return await workflow.execute_activity(charge, cents)
 """
+PRINTING = """
+import sys
+
+sys.stdout.buffer.write(b"imported: \\xff")
+"""
 NEW = OLD.replace("async def ship", "async def send").replace(
     "cents: int) -> str:\n        ", "cents: int) -> str | None:\n        "
 )
@@ -33,7 +38,7 @@ NEW = OLD.replace("async def ship", "async def send").replace(
 
 def test_two_checkouts_are_compared(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
-    for name, code in (("old", OLD), ("new", NEW)):
+    for name, code in (("old", OLD), ("new", f"{PRINTING}\n{NEW}")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "shop.py").write_text(f"print('imported')\n{code}")
     changed = shell.run("upgrade", "diff", "./old", "new:shop")
@@ -55,10 +60,12 @@ def test_two_checkouts_are_compared(tmp_path: Path) -> None:
 def test_what_cannot_be_compared_is_told(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     (tmp_path / "some.json").write_text("{}")
+    (tmp_path / "spoiled.json").write_bytes(b'{"dalsegno_inventory": "\xff"}')
     (tmp_path / "shop.py").write_text(OLD)
     for old, new, why in (
         ("elsewhere:shop", "shop", "There is no folder"),
         ("some.json", "shop", "is not what `dalsegno upgrade inventory` writes"),
+        ("spoiled.json", "shop", "is not what `dalsegno upgrade inventory` writes"),
         ("nothing", "shop", "There is no module 'nothing'"),
         ("./", ".", "Name modules on one side at least"),
     ):

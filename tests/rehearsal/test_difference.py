@@ -254,3 +254,54 @@ def test_a_class_that_holds_itself_ends() -> None:
 class Tree:
     value: int
     children: list[Tree]
+
+
+@dataclass
+class Receipt:
+    number: str
+
+
+@dataclass
+class ReceiptNow:
+    number: str
+    day: str
+    note: str = ""
+
+
+def paying(result: Any) -> tuple[type, Any]:
+    @activity.defn(name="pay")
+    async def pay() -> result: ...
+
+    @workflow.defn(name="Payment")
+    class Payment:
+        @workflow.run
+        async def run(self) -> result: ...
+
+        @workflow.update
+        def repeat(self) -> result: ...
+
+    return Payment, pay
+
+
+def test_results_that_were_recorded_are_read_by_the_new_code() -> None:
+    def between(old: Any, new: Any) -> list[tuple[str, str, bool]]:
+        sides = [inventory_of([definition_of(of)], [does]) for of, does in map(paying, (old, new))]
+        return [(change.subject, change.what, change.breaks) for change in difference(*sides)]
+
+    asked = "workflow Payment"
+    returns = "it returns ReceiptNow, and returned Receipt"
+    assert between(Receipt, ReceiptNow) == [
+        (asked, f"run: {returns}", False),
+        (asked, "run: result.day is new and has no default", True),
+        (asked, "run: result.note is new", False),
+        (asked, f"update repeat: {returns}", False),
+        (asked, "update repeat: result.day is new and has no default", False),
+        (asked, "update repeat: result.note is new", False),
+        ("activity pay", returns, False),
+        ("activity pay", "result.day is new and has no default", True),
+        ("activity pay", "result.note is new", False),
+    ]
+    broken = {subject for subject, _, breaks in between(str, int) if breaks}
+    assert broken == {asked, "activity pay"}
+    assert not any(breaks for *_, breaks in between(int, float))
+    assert not any(breaks for *_, breaks in between(Any, ReceiptNow))
