@@ -3,6 +3,7 @@ arguments, signals, results and states that were recorded, and senders send what
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
@@ -138,7 +139,7 @@ def _field(
     where = f"{parameter}.{path}"
     if new is None:
         assert old is not None
-        yield f"{where} is gone", old.types == (MEMBER,)
+        yield f"{where} is gone", old.types[0].startswith(MEMBER)
     elif old is None:
         yield f"{where} is new{' and has no default' if new.is_required else ''}", new.is_required
     elif old.types != new.types:
@@ -150,8 +151,10 @@ def _field(
 
 def _takes(new: tuple[str, ...], old: tuple[str, ...]) -> bool:
     """As far as names tell."""
-    wide = {*new, *({"int"} if "float" in new else ())}
-    return "Any" in new or wide >= set(old)
+    if "Any" in new or "object" in new:
+        return True
+    wide = Counter([*new, *(["int"] if "float" in new else [])])
+    return Counter(old) <= wide
 
 
 def _shown(types: tuple[str, ...]) -> str:

@@ -132,13 +132,16 @@ def _members(hint: Any) -> tuple[str, ...]:
 
 
 def _forms(hint: Any) -> tuple[str, ...]:
-    return tuple(sorted(set(map(_form, _parts(hint)))))
+    """With one for each member: of two classes one may be gone."""
+    return tuple(sorted(map(_form, _parts(hint))))
 
 
 def _parts(hint: Any) -> tuple[Any, ...]:
     if get_origin(hint) is Annotated:
         hint = hint.__origin__
-    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if get_origin(hint) in (Union, UnionType):
+        return tuple(part for one in get_args(hint) for part in _parts(one))
+    return tuple(Literal[one] for one in get_args(hint)) if get_origin(hint) is Literal else (hint,)
 
 
 def _form(hint: Any) -> str:
@@ -150,7 +153,7 @@ def _form(hint: Any) -> str:
     arguments = get_args(hint)
     if get_origin(hint) is Literal or not arguments:
         return shown_type(hint)
-    return f"{shown_type(cls)}[{', '.join(' | '.join(_forms(one)) for one in arguments)}]"
+    return f"{shown_type(cls)}[{', '.join(' | '.join(sorted(set(_forms(one)))) for one in arguments)}]"
 
 
 def _fields(hint: Any, path: str, within: tuple[Any, ...]) -> Iterator[tuple[str, FieldShape]]:
@@ -160,7 +163,10 @@ def _fields(hint: Any, path: str, within: tuple[Any, ...]) -> Iterator[tuple[str
         return
     if isinstance(cls, type) and issubclass(cls, Enum):
         for member in cls:
-            yield f"{path}{member.name}", FieldShape((MEMBER,), is_required=False)
+            # It travels as its value.
+            value = repr(member.value) if isinstance(member.value, str | int | float) else ""
+            shown = f"{MEMBER} {value}".rstrip()
+            yield f"{path}{member.name}", FieldShape((shown,), is_required=False, forms=(value,))
         return
     found = _own_fields(hint, cls)
     for name, (of, is_required) in found.items():
@@ -183,6 +189,8 @@ def _own_fields(hint: Any, cls: Any) -> dict[str, tuple[Any, bool]]:
     if is_typeddict(cls):
         must = required_keys(cls, hints)
         return {name: (of, name in must) for name, of in hints.items()}
+    if issubclass(cls, Struct):
+        hints = {field.encode_name: hints.get(field.name, Any) for field in msgspec.structs.fields(cls)}
     return {name: (hints.get(name, Any), is_needed) for name, is_needed in needed.items()}
 
 
@@ -191,7 +199,7 @@ def _required(cls: Any) -> dict[str, bool] | None:
     if not isinstance(cls, type):
         return None
     if issubclass(cls, Struct):
-        return {field.name: field.required for field in msgspec.structs.fields(cls)}
+        return {field.encode_name: field.required for field in msgspec.structs.fields(cls)}
     if dataclasses.is_dataclass(cls):
         missing = dataclasses.MISSING
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar, NamedTuple, TypedDict
+from typing import Any, ClassVar, Literal, NamedTuple, TypedDict
 
 import msgspec
 import pytest
@@ -305,3 +305,41 @@ def test_results_that_were_recorded_are_read_by_the_new_code() -> None:
     assert broken == {asked, "activity pay"}
     assert not any(breaks for *_, breaks in between(int, float))
     assert not any(breaks for *_, breaks in between(Any, ReceiptNow))
+
+
+class Paid(Enum):
+    CARD = "card"
+
+
+class PaidElsewise(Enum):
+    CARD = "plastic"
+
+
+class Plain(msgspec.Struct):
+    day: str
+
+
+class Renamed(msgspec.Struct):
+    day: str = msgspec.field(name="on")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "breaks"),
+    [
+        (Paid, PaidElsewise, True),
+        (Plain, Renamed, True),
+        (Plain | Receipt, Plain, True),
+        (Literal["a", "b"], Literal["a"], True),
+        (Literal["a"], Literal["a", "b"], False),
+        (int, float | None, False),
+        (int, object, False),
+    ],
+)
+def test_it_breaks_what_cannot_be_read_as_the_other(old: Any, new: Any, breaks: bool) -> None:
+    def taking(one: Any) -> Inventory:
+        @activity.defn(name="take")
+        async def take(what: one) -> None: ...
+
+        return inventory_of([], [take])
+
+    assert any(change.breaks for change in difference(taking(old), taking(new))) is breaks
