@@ -75,7 +75,8 @@ class Replayer:
     hosts did that have made them; with `debug_mode` in this one, where a debugger can be.
 
     Without `activities` it is not looked whether there are those that a run waits for. `run_seconds`: after
-    which the code of one run is said to loop for ever.
+    which the code of one run is said to loop for ever in such a process. What `fetch_history` of an environment
+    gives has no hash seed, and is replayed in this one, too.
     """
 
     def __init__(
