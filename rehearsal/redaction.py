@@ -23,6 +23,7 @@ from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.payload import BINARY_PLAIN, JSON_PLAIN, Payload
+from dalsegno.payload_codec import ENCRYPTED
 from dalsegno.payload_store import STORED
 from dalsegno.search_attributes import AttributeValue
 
@@ -161,6 +162,11 @@ class Redaction:
     def _value(self, value: Any, *, replaced: bool, flags: bool) -> Any:
         """`flags`: truth values, too."""
         match value:
+            case {"encoding": str(), "data": str(), **rest} if (
+                not rest and (inner := _inner(value)) is not None
+            ):
+                named = flags or not self._names.isdisjoint(value)
+                return msgspec.to_builtins(self._payload(inner, named))
             case dict():
                 return {
                     (redacted_text(key) if self._all and not key.isidentifier() else key): self._value(
@@ -174,6 +180,18 @@ class Redaction:
                 return [self._value(item, replaced=replaced, flags=flags) for item in value]
             case _:
                 return _replaced(value, flags=flags) if replaced else value
+
+
+def _inner(value: dict[str, str]) -> Payload | None:
+    """The payload that is within another, as those are of what a schedule starts."""
+    if value["encoding"] not in (JSON_PLAIN, BINARY_PLAIN, STORED) and not value["encoding"].startswith(
+        ENCRYPTED
+    ):
+        return None
+    try:
+        return msgspec.convert(value, Payload)
+    except msgspec.ValidationError:
+        return None
 
 
 def _replaced(value: Any, *, flags: bool) -> Any:

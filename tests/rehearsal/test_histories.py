@@ -207,6 +207,15 @@ def test_what_is_nested_too_deep_is_blank() -> None:
     assert b"Ann" not in all_._payload(deep, named=False).data
 
 
+def test_payloads_within_others_are_looked_into() -> None:
+    within = msgspec.to_builtins(to_payload({"name": "Ann", "card": "4111"}))
+    for rule, left in (("name", {"name": "Xxx", "card": "4111"}), ("all", {"name": "Xxx", "card": "1111"})):
+        found = redacted({"args": [within]}, rule)["args"][0]
+        assert from_payload(msgspec.convert(found, Payload)) == left
+    own = {"encoding": "utf-8", "data": "Ann1"}
+    assert redacted(own, "data") == {"encoding": "utf-8", "data": "Xxx1"}
+
+
 def test_what_else_is_in_a_sealed_payload_is_sealed_again() -> None:
     seal, open_ = lambda it: Payload("sealed", it.data[::-1]), lambda it: Payload(JSON_PLAIN, it.data[::-1])
     sealed = seal(to_payload({"name": "Ann", "card": "4111"}))
