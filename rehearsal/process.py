@@ -173,5 +173,7 @@ def _beginning(code: ReplayCode, seconds: float) -> bytes:
 
 def _command_line(fd: int) -> Sequence[str]:
     interpreter = spawn.get_command_line()[:-3]  # with its flags, and without what multiprocessing lets it do
+    # The hash seed is told by the environment, which a process with these would not look at.
+    interpreter = [flag for flag in interpreter if flag not in ("-E", "-I")]
     path = [entry for entry in sys.path if isinstance(entry, str)]
     return [*interpreter, "-c", PROGRAM.format(path=path, fd=fd)]

@@ -7,6 +7,7 @@ A history says by its `hash_seed` how they do. Where this process was not begun 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ class Replaying:
         """Raises UnusableHistoryError, NewerHistoryError, and ConfigurationError where the code cannot be given
         to another process."""
         seed = history.hash_seed
-        if self._here or seed is None or os.environ.get("PYTHONHASHSEED") == str(seed):
+        if self._here or seed is None or _own_seed() == str(seed):
             return replayed(history, self._registry, self._activities, ends_anew=ends_anew)
         from dalsegno.rehearsal.process import ReplayProcess  # it is not needed where a debugger is
 
@@ -92,6 +93,10 @@ class Replaying:
             self._processes[seed] = await self._stack.enter_async_context(process)
         outlook: tuple[Outlook, str] = await process.outlook(history, ends_anew)
         return outlook
+
+
+def _own_seed() -> str | None:
+    return None if sys.flags.ignore_environment else os.environ.get("PYTHONHASHSEED")
 
 
 def replayed(

@@ -103,6 +103,17 @@ async def test_the_code_runs_with_the_hash_seed_of_the_hosts() -> None:
     assert f"wants 'activity 1 seeded {hash_under_seed()}'" in str(results.replay_failures[history.run_id])
 
 
+async def test_the_hash_seed_counts_where_python_does_not_look_at_its_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with sold() as env:
+        history = replace(await env.fetch_history("s-1"), hash_seed=SEED)
+    isolated = [sys.executable, "-I", "-c", "", "--multiprocessing-fork"]
+    monkeypatch.setattr("multiprocessing.spawn.get_command_line", lambda: isolated)
+    with pytest.raises(ReplayDiffersError, match=f"wants 'activity 1 seeded {hash_under_seed()}'"):
+        await Replayer(workflows=[SaleByHash]).replay_workflow(history)
+
+
 async def test_code_that_loops_is_told_and_others_are_replayed_behind_it() -> None:
     async with sold() as env:
         history = replace(await env.fetch_history("s-1"), hash_seed=SEED)
