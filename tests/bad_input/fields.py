@@ -127,6 +127,10 @@ def faults_of(annotation: Any, *, json: bool, depth: int = TOP) -> Faults:
         yield from ((what, value) for what, value in known if depth == TOP or what != "a NUL")
     elif origin is Literal or (isinstance(annotation, type) and issubclass(annotation, Enum)):
         yield from _NO_CHOICE.items()
+    elif origin is Annotated and get_origin(arguments[0]) is dict:  # so many at most
+        yield from faults_of(arguments[0], json=json, depth=depth)
+        value = {"encoding": "json/plain", "data": None if json else b"null"}
+        yield "too many", {f"{CANARY} {number}": value for number in range(arguments[1].max_length + 1)}
     elif origin is Annotated:  # a number within bounds
         bounds = arguments[1]
         numbers = {**_NO_NUMBER, "too small": bounds.ge - 1, "too large": bounds.le + 1}.items()
