@@ -33,6 +33,7 @@ from dalsegno.broker.port import Consumer, Delivery, Outcome, Outgoing, Publishe
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.broker.url import open_broker
+from dalsegno.data_converter import DataConverter
 from dalsegno.payload import JSON_PLAIN, Payload
 from tests.servers import PostgresServer, RabbitMQServer
 
@@ -53,8 +54,9 @@ Opens = Callable[[], Awaitable["Subject"]]
 class EngineClient:
     """A bare client of the wire protocol: a start with the result asked for, and a reply queue."""
 
-    def __init__(self, workflow_type: str) -> None:
+    def __init__(self, workflow_type: str, converter: DataConverter | None = None) -> None:
         self._type = workflow_type
+        self._converter = converter
 
     async def open(self, broker: str) -> None:
         self._session = await open_broker(broker).connect(on_closed=self._lost)
@@ -87,10 +89,14 @@ class EngineClient:
     async def run_one(self, payload: str) -> None:
         workflow_id = uuid4().hex
         future = self._waiting[workflow_id] = asyncio.get_running_loop().create_future()
+        if self._converter is None:
+            argument = Payload(JSON_PLAIN, b'"' + payload.encode() + b'"')
+        else:
+            argument = self._converter.of_workflow(workflow_id).to_payload(payload)
         start = wire.StartWorkflow(
             workflow_id=workflow_id,
             workflow_type=self._type,
-            args=(Payload(JSON_PLAIN, b'"' + payload.encode() + b'"'),),
+            args=(argument,),
             replies=("result",),
         )
         message = encode(start, message_id=workflow_id, correlation_id=workflow_id, reply_to=self._queue)
@@ -283,20 +289,28 @@ def floor_of(broker: str, database: str, servers: dict[str, int]) -> Iterator[Op
 
 @contextmanager
 def engine_on(
-    broker: str, database: str, servers: dict[str, int], workflow_type: str, module: str = "bench.w3_app"
+    broker: str,
+    database: str,
+    servers: dict[str, int],
+    workflow_type: str,
+    module: str = "bench.w3_app",
+    *,
+    name: str = "engine",
+    env: dict[str, str] | None = None,
+    converter: DataConverter | None = None,
 ) -> Iterator[Opens]:
+    """`env` is that of host and worker, `converter` the client's."""
     where = ["--broker", broker, "--database", database]
     subprocess.run([sys.executable, "-m", "dalsegno.cli", "init", *where], check=True, cwd=ROOT)
-    with (
-        process(["-m", "dalsegno.cli", "host", *where, module], {}, "ready") as host,
-        process(["-m", "dalsegno.cli", "worker", "--broker", broker, "bench.w3_app"], {}, "ready") as worker,
-    ):
+    to_serve = ["-m", "dalsegno.cli", "host", *where, module]
+    to_work = ["-m", "dalsegno.cli", "worker", "--broker", broker, "bench.w3_app"]
+    with process(to_serve, env or {}, "ready") as host, process(to_work, env or {}, "ready") as worker:
 
         async def opened() -> Subject:
-            client = EngineClient(workflow_type)
+            client = EngineClient(workflow_type, converter)
             await client.open(broker)
             roles = {**servers, "host": host, "worker": worker, "client": os.getpid()}
-            return Subject("engine", client, roles)
+            return Subject(name, client, roles)
 
         yield opened
 

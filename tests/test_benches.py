@@ -12,6 +12,7 @@ from tests.test_arrows import ROOT
 
 SMALL = {
     "children": "--broker embedded --database sqlite --children 20 --runs 1 --singles 2",
+    "codecs": "--broker embedded --database sqlite --count 20 --runs 1 --singles 2",
     "cold_load": "--kind embedded --before 10 --since 10 --loads 2 --wakes 2",
     "lists": "--database sqlite --runs 5000 --times 2",
     "people": "--database sqlite --runs 200 --turns 1 --loads 5",
