@@ -109,7 +109,10 @@ class Program:
         return False
 
     async def until_ready(self) -> Self:
-        await until(self.is_ready, f"{self.name} is ready", seconds=START_SECONDS)
+        try:
+            await until(self.is_ready, f"{self.name} is ready", seconds=START_SECONDS)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; it said:\n{self.log[-LOG_TAIL_CHARACTERS:]}") from None
         return self
 
     def wait_ready(self) -> Self:
