@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-GUIDE = Path(__file__).parents[2] / "docs" / "testing.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-TESTS = re.findall(r"def (test_\w+)", "".join(BLOCKS))
+from tests.guides import Guide
+
+GUIDE = Guide("testing.md")
 
 
 @pytest.fixture(scope="module")
 def guide() -> Iterator[Any]:
     """A module made of all examples, in order."""
-    module = sys.modules["testing_guide"] = ModuleType("testing_guide")
-    for block in BLOCKS:
-        exec(compile(block, str(GUIDE), "exec"), vars(module))
-    yield module
-    del sys.modules["testing_guide"]
+    with GUIDE.module() as module:
+        yield module
 
 
-@pytest.mark.parametrize("name", TESTS)
+@pytest.mark.parametrize("name", GUIDE.tests)
 async def test_an_example_passes(guide: Any, name: str) -> None:
     test = getattr(guide, name)
     if inspect.iscoroutinefunction(test):
@@ -38,4 +31,4 @@ async def test_an_example_passes(guide: Any, name: str) -> None:
 
 
 def test_there_are_several() -> None:
-    assert len(TESTS) >= 6
+    assert len(GUIDE.tests) >= 6
