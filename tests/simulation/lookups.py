@@ -7,6 +7,7 @@ from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from dalsegno.actors.supervisor.database.lookups import in_turn
 from dalsegno.actors.supervisor.deliveries.mail import PAGE
 from dalsegno.actors.supervisor.engine import Engine
 from dalsegno.actors.supervisor.people.other_runs import OtherRuns
@@ -38,7 +39,7 @@ class Lookups:
     def load(self, wanted: Mapping[PartitionID, Sequence[str]]) -> None:
         self.step("loading")
         limit = self._simulation.seen_limit
-        workflow_ids = [workflow_id for ids in wanted.values() for workflow_id in ids]
+        workflow_ids = in_turn(wanted)
         now = self._portion(workflow_ids)
         left = workflow_ids[len(now) :]
 

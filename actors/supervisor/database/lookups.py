@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import zip_longest
 
 from dalsegno.actors.supervisor.database.store_threads import StoreThreads
 from dalsegno.actors.supervisor.database.strike_lookup import StrikeLookup
@@ -17,6 +18,13 @@ from dalsegno.persistence.reader_port import MailReader
 
 LOAD_BYTES = 4 * 1024 * 1024
 """Of cold instances, read at once: beyond it no other is read with them."""
+
+
+def in_turn(wanted: Mapping[PartitionID, Sequence[str]]) -> list[str]:
+    """The first of each partition, then the second of each: what is beyond LOAD_BYTES is left, and of who wants
+    many that must not be all, each time. Who was left something comes first in what is wanted next."""
+    rows = zip_longest(*wanted.values())
+    return [workflow_id for row in rows for workflow_id in row if workflow_id is not None]
 
 
 class Lookups:
@@ -44,15 +52,14 @@ class Lookups:
             left: dict[PartitionID, list[str]] = defaultdict(list)
             for workflow_id in portion[1]:
                 left[partition_of[workflow_id]].append(workflow_id)
-            for partition in rows.keys() | left.keys():
-                found[partition](rows.get(partition, ()), left.get(partition, ()))
+            for partition, tell in found.items():
+                if partition in rows or partition in left:
+                    tell(rows.get(partition, ()), left.get(partition, ()))
 
         def unreadable(workflow_id: str, error: Exception) -> None:
             failed[partition_of[workflow_id]](workflow_id, error)
 
-        # Who wants few does not wait for more bytes of who wants many.
-        keys = [workflow_id for ids in sorted(wanted.values(), key=len) for workflow_id in ids]
-        self._threads.mail.read_each(query, keys, done, unreadable, what="load")
+        self._threads.mail.read_each(query, in_turn(wanted), done, unreadable, what="load")
 
     def look_up_format(self, partition: PartitionID, workflow_id: str) -> None:
         self._threads.mail.read(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from dalsegno.actors.supervisor.database.lookups import LOAD_BYTES, Lookups
+from dalsegno.actors.supervisor.database.lookups import LOAD_BYTES, Lookups, in_turn
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Loaded
 from tests.partition_ids import nth
@@ -61,8 +61,10 @@ def test_what_was_not_read_for_its_size_is_left_to_be_asked_for_again() -> None:
 
 
 def test_all_partitions_are_read_together_and_each_is_told_of_its_own() -> None:
-    """Who wants few is read before who wants many."""
     engine = Engine()
     lookups_of(engine, Reader()).load({nth(1): ["a", "b"], nth(2): ["c"]})
-    assert sorted(engine.told[:2], key=str) == [(nth(1), [], ["a"]), (nth(2), ["c"], [])]
-    assert engine.told[2:] == [(nth(1), ["b"], [])]
+    assert engine.told == [(nth(1), ["a"], []), (nth(2), [], ["c"]), (nth(1), ["b"], [])]
+
+
+def test_each_partition_has_its_turn_however_many_another_wants() -> None:
+    assert in_turn({nth(1): ["a", "b", "c"], nth(2): ["d"], nth(3): ["e", "f"]}) == list("adebfc")
