@@ -5,5 +5,6 @@
 - `host_mail`      what hosts tell one another
 - `broker_events`  tells the engine what the link says of the broker
 - `repeating`      what a host does again and again
+- `readiness`      when a host may say that it is ready
 - `cut_off`        when a host that the broker takes nothing from gives its partitions up
 """

@@ -35,6 +35,7 @@ from dalsegno.actors.supervisor.host import beside
 from dalsegno.actors.supervisor.host.broker_events import BrokerEvents
 from dalsegno.actors.supervisor.host.cut_off import CutOffWatch
 from dalsegno.actors.supervisor.host.host_mail import HostMail
+from dalsegno.actors.supervisor.host.readiness import Readiness
 from dalsegno.actors.supervisor.host.repeating import Repeating
 from dalsegno.actors.supervisor.host_id import new_host_id
 from dalsegno.actors.supervisor.membership.host_supervisor import (
@@ -106,7 +107,6 @@ class Host(Lookups):
         self._loop = asyncio.get_running_loop()
         self._settings, self._escaped = settings, escaped
         self._store, self._codec = store, codec
-        self._ready: Callable[[], None] | None = ready
         self._pulse = pulse
         self._parent_pid = parent_pid
         self._clock = DatabaseClock(clock.monotonic, clock.time_ns)
@@ -151,7 +151,6 @@ class Host(Lookups):
             BrokerEvents(
                 self.engine,
                 escaped,
-                channel_opened=self._maybe_ready,
                 namespace_declared=lambda: self._mail.tell_peers(wire.NamespaceDeclared(host_id=self._host_id)),
             ),
             name=f"dalsegno host {self._host_id}",
@@ -178,6 +177,12 @@ class Host(Lookups):
             lambda: self._link.session,
             in_use=lambda: self._task_queues.levels,
             tell=self._mail.tell_workers,
+        )
+        self._readiness = Readiness(
+            ready,
+            owned=self.engine.partitions,
+            partitions=self.engine.partition_count,
+            peers=lambda: self._mail.peers,
         )
         self._cut_off = CutOffWatch(lambda: self._link.hearing.silent_seconds, self._tell_supervisor)
         self._link.hearing.taken = (outbox := self.engine.outbox).taken_beside
@@ -267,6 +272,7 @@ class Host(Lookups):
             self.lost("their time has run out")
         self._cut_off.look(has_others=len(self._mail.peers) > 1)
         self.engine.tick()
+        self._readiness.look()
 
     def _watch_parent(self) -> None:
         if self._parent_pid is not None and os.getppid() != self._parent_pid:
@@ -315,17 +321,6 @@ class Host(Lookups):
             )
         )
 
-    def _maybe_ready(self) -> None:
-        """A host waits until others have handed its share over, if there are partitions enough for all."""
-        peers = self._mail.peers
-        if self._ready is None or not peers:
-            return
-        owned = self.engine.partitions.values()
-        share = self.engine.partition_count // len(peers)
-        if len(owned) >= share and all(supervisor.channel is not None for supervisor in owned):
-            ready, self._ready = self._ready, None
-            ready()
-
     # --- leases (see HostSupervisor's Listener) ---------------------------------------------------------------
 
     def leases_gained(self, leases: Sequence[LeaseRow]) -> None:
@@ -363,7 +358,6 @@ class Host(Lookups):
 
     def peers(self, hosts: tuple[str, ...]) -> None:
         self._mail.know(hosts)
-        self._maybe_ready()
 
     def left(self) -> None:
         self._ended.set()
