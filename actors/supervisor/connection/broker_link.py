@@ -88,7 +88,11 @@ class BrokerLink:
         self._name = name
         self._said = StateLog()
         self._namespace = NamespaceKeeper(
-            declare, session=lambda: self._session, declared=self._namespace_declared, said=self._said
+            declare,
+            session=lambda: self._session,
+            declared=self._namespace_declared,
+            said=self._said,
+            spawn=self._spawn,
         )
         self.hearing = Hearing(
             partitions=partitions,
@@ -108,6 +112,7 @@ class BrokerLink:
         self._opening: dict[PartitionID, asyncio.Task[None]] = {}
         self._services: dict[str, Service] = {}
         self._rebuilding: asyncio.Task[None] | None = None
+        self._is_rebuild_due = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._lost = asyncio.Event()
         self._stopping = False
@@ -126,7 +131,7 @@ class BrokerLink:
             self._spawn(self._quietly(service.stop()))
 
     def mend_namespace(self) -> None:
-        """Something of it is missing. Answered by `namespace_declared`, if that helps."""
+        """Something of it is missing. Answered by `namespace_declared` when it is there again."""
         self._namespace.mend()
 
     def _namespace_declared(self) -> None:
@@ -136,17 +141,20 @@ class BrokerLink:
     def rebuild_consumers(self) -> None:
         """The namespace was declared anew, here or by another host. A queue that is deleted and declared again
         at once may keep a consumer that is never given anything, and never told so: all are rebuilt, once for
-        all hosts that say so within a moment."""
+        all hosts that say so within a moment, and again for one that says so while they are."""
+        self._is_rebuild_due = True
         if self._rebuilding is None or self._rebuilding.done():
             self._rebuilding = self._spawn(self._rebuild_all())
 
     async def _rebuild_all(self) -> None:
-        await asyncio.sleep(REBUILD_SECONDS)
         reason = "the namespace was declared anew"
-        for channel, consumer in list(self._consumers.values()):
-            await self._rebuild(channel, consumer, reason)
-        for service in list(self._services.values()):
-            await self._quietly(service.rebuild(reason))
+        while self._is_rebuild_due:
+            await asyncio.sleep(REBUILD_SECONDS)
+            self._is_rebuild_due = False
+            for channel, consumer in list(self._consumers.values()):
+                await self._rebuild(channel, consumer, reason)
+            for service in list(self._services.values()):
+                await self._quietly(service.rebuild(reason))
 
     async def _rebuild(self, channel: Channel, consumer: Consumer, reason: str) -> None:
         await self._quietly(consumer.close())
@@ -302,7 +310,7 @@ class BrokerLink:
         except DalsegnoError as error:
             self._said.trouble("partition_not_consumed", f"partition {partition.number}", str(error))
             if isinstance(error, TopologyError):
-                await self._namespace.mend()  # somebody has deleted its queue
+                self._namespace.mend()  # somebody has deleted its queue
             await asyncio.sleep(1.0)
             self._open_again(session, partition)
             return
@@ -380,7 +388,6 @@ class BrokerLink:
         """End the session; what is unacknowledged returns to its queues."""
         self._stopping = True
         self._lost.set()
-        self._namespace.close()
         session, self._session = self._session or self._unready, None
         for task in list(self._tasks):
             task.cancel()

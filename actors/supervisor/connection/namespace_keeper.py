@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.failing.state_log import StateLog
@@ -21,7 +21,9 @@ QUIET_SECONDS = 60.0
 
 
 class NamespaceKeeper:
-    """`declare` declares everything; what is there already is left alone."""
+    """`declare` declares everything; what is there already is left alone. `declared` is called whenever
+    something that was missing may be there again, whoever declared it and on which session: a consumer of a
+    queue that is deleted and declared again may be given nothing and told nothing, so that all are rebuilt."""
 
     def __init__(
         self,
@@ -30,46 +32,57 @@ class NamespaceKeeper:
         session: Callable[[], Session | None],
         declared: Callable[[], None],
         said: StateLog,
+        spawn: Callable[[Coroutine[None, None, None]], asyncio.Task[None]],
     ) -> None:
         self._declare = declare
         self._session = session
         self._declared = declared
         self._said = said
+        self._spawn = spawn
         self._declaring: asyncio.Task[None] | None = None
         self._pauses = Backoff(*PAUSE_SECONDS, jitter=False)
         self._done_at = float("-inf")
+        self._missed = 0
+        """How often something was missed."""
+        self._mended = 0
+        """As of when all of it was declared: what was missed later may have been deleted behind its back."""
 
     async def declare(self, session: Session) -> None:
-        """For a new session. Raises what `declare` raises."""
-        await self._declare(session)
+        """On a new session, or because something is missing. Raises what `declare` raises."""
+        missed = self._missed
+        try:
+            await self._declare(session)
+        finally:
+            self._done_at = asyncio.get_running_loop().time()
+        if self._mended < missed:
+            self._mended = missed
+            log.warning("namespace_declared_anew", reason="an exchange, a queue or a binding of it was missing")
+            self._declared()
 
-    def mend(self) -> asyncio.Task[None]:
-        """Something of it is missing: declare it anew, once for all who ask meanwhile."""
+    def mend(self) -> None:
+        """Something of it is missing: it is declared anew, once for all who miss something meanwhile, and again
+        until that has succeeded."""
+        self._missed += 1
         if self._declaring is None or self._declaring.done():
-            self._declaring = asyncio.get_running_loop().create_task(self._mend())
-        return self._declaring
+            self._declaring = self._spawn(self._mend())
 
     async def _mend(self) -> None:
-        loop = asyncio.get_running_loop()
-        since = loop.time() - self._done_at
+        while self._mended < self._missed:
+            await self._pause()
+            session = self._session()
+            if session is None:
+                self._done_at = asyncio.get_running_loop().time()
+                continue  # the next one begins with it
+            try:
+                await self.declare(session)
+            except DalsegnoError as error:
+                self._said.trouble("namespace_not_declared", "namespace", str(error))
+            else:
+                self._said.well("namespace_declared", "namespace")
+
+    async def _pause(self) -> None:
+        since = asyncio.get_running_loop().time() - self._done_at
         if since > QUIET_SECONDS:
             self._pauses.reset()
         else:
             await asyncio.sleep(max(self._pauses.next_seconds() - since, 0.0))
-        session = self._session()
-        if session is None:
-            return  # the next one declares it
-        try:
-            await self._declare(session)
-        except DalsegnoError as error:
-            self._said.trouble("namespace_not_declared", "namespace", str(error))
-        else:
-            log.warning("namespace_declared_anew", reason="an exchange, a queue or a binding of it was missing")
-            self._said.well("namespace_declared", "namespace")
-            self._declared()
-        finally:
-            self._done_at = loop.time()
-
-    def close(self) -> None:
-        if self._declaring is not None:
-            self._declaring.cancel()

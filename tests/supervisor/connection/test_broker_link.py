@@ -143,3 +143,22 @@ async def test_all_consumers_are_rebuilt_when_the_namespace_was_declared_anew_he
             lambda: all(broker.queues[name].consumers for name in (PARTITION, SERVICE)), "others are there"
         )
     assert listener.namespaces_declared == 1
+
+
+async def test_what_is_declared_anew_while_consumers_are_rebuilt_has_them_rebuilt_once_more(
+    link: BrokerLink, broker: FakeBroker, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of them may be deaf again by the time that the last one is rebuilt."""
+    lost: list[PartitionID] = []
+    reopen = listener.channel_lost
+
+    def channel_lost(partition: PartitionID) -> None:
+        lost.append(partition)
+        reopen(partition)
+        if len(lost) == 1:
+            link.rebuild_consumers()
+
+    monkeypatch.setattr(listener, "channel_lost", channel_lost)
+    link.rebuild_consumers()
+    await eventually(lambda: lost == [FIRST, FIRST], "it was rebuilt twice")
+    await eventually(lambda: bool(broker.queues[PARTITION].consumers), "it is consumed")
