@@ -14,10 +14,10 @@ from dalsegno.verification.identity import Identity
 from dalsegno.verification.kinship import Kinship
 from dalsegno.verification.timers import Timers
 from dalsegno.verification.used_ids import UsedIDs
-from tests.default_converter import from_payload
 from tests.simulation import whole_oracle
 from tests.simulation.full_workflows import fold
 from tests.simulation.oracle import Raised
+from tests.simulation.payloads import from_payload
 from tests.simulation.stories import COMPLETED
 from tests.simulation.violation import Violation
 from tests.simulation.workflows import Tree

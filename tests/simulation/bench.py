@@ -78,10 +78,12 @@ class SimulatedBench:
             limit = run.work.spec.start_to_close or 0
             self._host.after(limit, lambda: self._failed(run, LATE))
             return
-        task = Work(task_of(run.work, run.attempt), self._random)
+        simulation, workflow_id = self._simulation, run.work.info.workflow_id
+        given = simulation.opened(self._host, workflow_id, task_of(run.work, run.attempt))
+        task = Work(given, self._random)
 
         def finish() -> None:
-            outcome = task.do(self._simulation.ledger)
+            outcome = simulation.sealed(self._host, workflow_id, task.do(simulation.ledger))
             self._host.step("local work done")
             if isinstance(outcome, Failure):
                 self._failed(run, outcome)

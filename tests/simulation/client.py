@@ -316,6 +316,7 @@ class Client(Process):
         consumer.acknowledge(delivery.tag)
         reply = decode(delivery.message)
         assert isinstance(reply, wire.Reply)
+        reply = self._simulation.opened(self, reply.workflow_id, reply)
         self._replied[delivery.message.correlation_id or ""](reply)
 
     def command(
@@ -332,8 +333,9 @@ class Client(Process):
         through a foreign partition."""
         correlation_id = correlation_id or message_id
         self._replied[correlation_id] = replied
-        message = encode(body, message_id=message_id, correlation_id=correlation_id, reply_to=self._queue)
         workflow_id: str = body.workflow_id  # type: ignore[attr-defined]
+        body = self._simulation.sealed(self, workflow_id, body)
+        message = encode(body, message_id=message_id, correlation_id=correlation_id, reply_to=self._queue)
         exchange, key = topology.COMMANDS_EXCHANGE, topology.routing_key_of(workflow_id)
         if may_stray and self._faults.happens("command to a foreign partition"):
             partition = self._simulation.random.randrange(self._simulation.partitions)

@@ -107,7 +107,15 @@ OFF_LOOP: dict[str, float] = {
 }
 """The same, of what turns wait for."""
 
-KINDS = (*PER_EVENT, *AT_RANDOM, *BY_PLAN, *MUCH_LATER, *TWO_RELEASES, *OFF_LOOP)
+SWITCHED: dict[str, float] = {
+    "keys away": 4.0,
+    "payload store away": 6.0,
+    "payload lost": 3.0,
+    "payload damaged": 3.0,
+}
+"""The same as `AT_RANDOM`, where payload codecs and stores are switched on."""
+
+KINDS = (*PER_EVENT, *AT_RANDOM, *BY_PLAN, *MUCH_LATER, *TWO_RELEASES, *OFF_LOOP, *SWITCHED)
 
 
 FaultID = tuple[str, int]
@@ -129,7 +137,7 @@ class Faults:
         self._chances = {
             kind: chance * weights[kind] for kind, chance in (PER_EVENT | MUCH_LATER | OFF_LOOP).items()
         }
-        by_themselves = AT_RANDOM | TWO_RELEASES
+        by_themselves = AT_RANDOM | TWO_RELEASES | SWITCHED
         self.intervals = {kind: s / weights[kind] for kind, s in by_themselves.items() if weights[kind]}
 
     def happens(self, kind: str) -> bool:

@@ -44,7 +44,6 @@ from tests.simulation.hearing import Hearing
 from tests.simulation.link import Link
 from tests.simulation.lookups import Lookups
 from tests.simulation.membership_model import MembershipModel
-from tests.simulation.off_loop import SimulatedOffLoop
 from tests.simulation.scheduler import SECOND, Beside, Process, ProcessKilled
 from tests.simulation.stand_ins import NobodyWatches, SeededEntropy, StrainedWorld, Ticker
 from tests.simulation.store_link import StoreLink
@@ -76,7 +75,8 @@ class Host(Lookups, Process):
     def start(self) -> None:
         simulation = self._simulation
         self.begin_life()
-        codec = self.codec = simulation.releases.of(self.name)
+        codec, code = simulation.releases.of(self.name), simulation.code_of(self)
+        self.codec = codec
         self._host_id = self.new_host_id()
         self._clock = DatabaseClock(self.monotonic)
         self._clock.heard(self._store.now())
@@ -91,13 +91,13 @@ class Host(Lookups, Process):
         self.engine = Engine(
             StrainedWorld(self, self._strain),
             host_id=self._host_id,
-            code=simulation.code,
+            code=code,
             settings=simulation.settings,
             watch=NobodyWatches(),
             partitions=simulation.partitions,
             codec=codec,
             entropy=self._entropy,  # type: ignore[arg-type]
-            off_loop=SimulatedOffLoop(simulation, self, f"{simulation.seed} {self._host_id} turns"),
+            off_loop=simulation.off_loop_of(self, f"{simulation.seed} {self._host_id} turns"),
         )
         self.engine.outbox.weight.bytes_max = simulation.bounds.on_their_way
         self.is_fenced = False
@@ -127,7 +127,7 @@ class Host(Lookups, Process):
         self._other_runs = OtherRuns(
             self.engine.outbox,
             unused,  # rows are read for it, here
-            simulation.code,
+            code,
             simulation.settings.history_limit,
             watch=NobodyWatches(),
             call_later=self.call_later,

@@ -29,9 +29,9 @@ from dalsegno.search_attributes import AttributeValue, SearchAttributeIndexedVal
 from tests.partition_ids import nth
 from tests.simulation.at_the_end import difference
 from tests.simulation.history import History
+from tests.simulation.payloads import FORGED
 from tests.simulation.queues import Stored
 from tests.simulation.violation import Violation
-from tests.simulation.worker import FORGED
 from tests.workflow_actor.stored.two_releases import NEWER
 
 if TYPE_CHECKING:

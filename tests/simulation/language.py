@@ -40,6 +40,10 @@ FULL_FROM = 30_000_000
 """The seeds from here on have that and the rest: updates that come with starts, updates that do not fit and
 signals that persons see to, and search attributes."""
 
+SWITCHING_FROM = 40_000_000
+"""The seeds from here on have all that (the even ones) or move between formats (the odd ones), while payload
+codecs, a payload store and interceptors are switched on, and perhaps off again, process by process."""
+
 
 @dataclass(frozen=True, slots=True)
 class Language:
@@ -56,6 +60,8 @@ class Language:
 
     @staticmethod
     def of(seed: int) -> Language:
+        if seed >= SWITCHING_FROM:
+            return MOVING if seed % 2 else FULL
         if seed >= FULL_FROM:
             return FULL
         if seed >= LONG_FROM:

@@ -96,10 +96,11 @@ class SimulatedOffLoop:
         assert isinstance(work, ScriptedLocalActivity)
         if self._faults.happens("local work never ends"):
             return
-        task = Work(_as_task(work), self._random)
+        simulation, workflow_id = self._simulation, work.info.workflow_id
+        task = Work(simulation.opened(self._host, workflow_id, _as_task(work)), self._random)
 
         def finish() -> None:
-            outcome = task.do(self._simulation.ledger)
+            outcome = simulation.sealed(self._host, workflow_id, task.do(simulation.ledger))
             self._host.step("local work done")
             done(work.failed(outcome) if isinstance(outcome, Failure) else work.completed(outcome))
 

@@ -16,8 +16,9 @@ from rich.progress import track
 from rich.table import Table
 
 from tests.simulation.faults import KINDS, FaultID
-from tests.simulation.language import FULL_FROM, LONG_FROM, MOVING_FROM, WHOLE_FROM
+from tests.simulation.language import FULL_FROM, LONG_FROM, MOVING_FROM, SWITCHING_FROM, WHOLE_FROM
 from tests.simulation.scheduler import SECOND
+from tests.simulation.switching import SwitchingSimulation
 from tests.simulation.violation import Violation
 from tests.simulation.world import Simulation
 
@@ -27,7 +28,8 @@ FIRST = (
     f"the first (default: 0); from {WHOLE_FROM:,} on the whole language is spoken, from {LONG_FROM:,} on "
     "runs are tried again and persons are waited for, too; "
     f"from {MOVING_FROM:,} on the namespace moves from one stored format to the next meanwhile; "
-    f"from {FULL_FROM:,} on there are updates that come with starts, what does not fit, and search attributes"
+    f"from {FULL_FROM:,} on there are updates that come with starts, what does not fit, and search attributes; "
+    f"from {SWITCHING_FROM:,} on codecs, a payload store and interceptors are switched on, process by process"
 )
 
 
@@ -64,7 +66,8 @@ def run_seed(
     seed: int, *, only: frozenset[FaultID] | None = None, keep_trace: bool = False
 ) -> tuple[Simulation, Failure | None]:
     """One simulation. An error of any class is a failure: nothing here may raise."""
-    simulation = Simulation(seed, only=only, keep_trace=keep_trace)
+    kind = SwitchingSimulation if seed >= SWITCHING_FROM else Simulation
+    simulation = kind(seed, only=only, keep_trace=keep_trace)
     try:
         simulation.run()
     except Violation as violation:

@@ -52,7 +52,8 @@ class Storm:
 
     def begin(self) -> None:
         for kind in self._faults.intervals:
-            self._plan(kind)
+            if kind in self._kinds:
+                self._plan(kind)
 
     def _plan(self, kind: str) -> None:
         stream = self._faults.streams[kind]

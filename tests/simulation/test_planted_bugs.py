@@ -6,11 +6,12 @@ from collections.abc import Collection
 
 import pytest
 
-from tests.simulation.language import FULL_FROM, LONG_FROM, MOVING_FROM, WHOLE_FROM
+from tests.simulation.language import FULL_FROM, LONG_FROM, MOVING_FROM, SWITCHING_FROM, WHOLE_FROM
 from tests.simulation.planted import BUGS, dedupe_dropped
 from tests.simulation.planted_full import FULL_BUGS
 from tests.simulation.planted_lasting import LASTING_BUGS, MOVING_BUGS
 from tests.simulation.planted_releases import Plant
+from tests.simulation.planted_switching import SWITCHING_BUGS
 from tests.simulation.planted_words import WORD_BUGS
 from tests.simulation.runner import run_seed, run_seeds, shrink
 
@@ -54,6 +55,12 @@ def test_one_of_a_namespace_that_moves_is_found_within_ten_thousand_faults(plant
 @pytest.mark.parametrize("plant", FULL_BUGS, ids=lambda plant: plant.__name__)
 def test_one_of_what_comes_with_starts_or_does_not_fit_or_is_listed_is_found(plant: Plant) -> None:
     must_be_found(plant, range(FULL_FROM, 2 * FULL_FROM), by=FULL_BUGS[plant])
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("plant", SWITCHING_BUGS, ids=lambda plant: plant.__name__)
+def test_one_of_codecs_stores_and_interceptors_that_are_switched_on_is_found(plant: Plant) -> None:
+    must_be_found(plant, range(SWITCHING_FROM, 2 * SWITCHING_FROM), by=SWITCHING_BUGS[plant])
 
 
 @pytest.mark.timeout(300)

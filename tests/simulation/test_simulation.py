@@ -11,8 +11,8 @@ from unittest.mock import patch
 import pytest
 
 from dalsegno.actors.workflow_actor.stored import snapshots
-from tests.simulation.faults import KINDS
-from tests.simulation.language import FULL_FROM, LONG_FROM, MOVING_FROM, WHOLE_FROM
+from tests.simulation.faults import KINDS, SWITCHED
+from tests.simulation.language import FULL_FROM, LONG_FROM, MOVING_FROM, SWITCHING_FROM, WHOLE_FROM
 from tests.simulation.runner import Summary, run_seed, run_seeds
 
 ROOT = Path(__file__).parents[2]
@@ -67,10 +67,18 @@ def test_no_promise_is_broken_where_updates_come_with_starts_and_some_do_not_fit
 
 
 @pytest.mark.timeout(300)
+def test_no_promise_is_broken_while_codecs_stores_and_interceptors_are_switched_on_and_off() -> None:
+    summary = run_seeds(range(SWITCHING_FROM, 2 * SWITCHING_FROM), stop_at=1, fault_goal=FAULTS_PER_PART)
+    assert not summary.failures, _report(summary)
+    assert summary.fault_count >= FAULTS_PER_PART
+    assert not set(SWITCHED) - summary.faults.keys()
+
+
+@pytest.mark.timeout(300)
 def test_every_kind_of_fault_happens() -> None:
     """Within eighty seeds; it has taken half of them."""
     rare = {"host killed: leases gained", "host killed: membership call", "signal the database refuses"}
-    missing = set(KINDS) - rare
+    missing = set(KINDS) - rare - set(SWITCHED)
     for seed in range(20_000, 20_080):
         summary = run_seeds([seed], stop_at=1)
         assert not summary.failures, _report(summary)

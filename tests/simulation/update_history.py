@@ -10,7 +10,7 @@ from dalsegno.actors.workflow_actor.updates.update import STAGES, UpdateStage
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
-from tests.default_converter import from_payload
+from tests.simulation.payloads import from_payload
 from tests.simulation.violation import Violation
 
 UpdateKey = tuple[str, str]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.simulation.client import Client
 
 ASK_AGAIN = 15 * SECOND
+FOR_NOW = ("PayloadCodecError", "PayloadStoreError", "PayloadLostError")
+"""Types of failures for which an update is refused, and sent again later."""
 OnReply = Callable[[wire.Reply], None]
 
 
@@ -91,7 +93,8 @@ class AskedUpdate:
         self._on_start(reply)
         if reply.error is not None:
             if reply.error.code == "update_rejected":
-                self._rejected(reply.failure, answers_to)
+                is_for_now = reply.failure is not None and reply.failure.type in FOR_NOW
+                self._rejected(None if is_for_now else reply.failure, answers_to)
             elif reply.error.code == "rejected" and self._client.namespace_moves:
                 self._rejected(None, answers_to)  # there may be a place for it by now
             elif reply.error.code == "closed":

@@ -15,6 +15,7 @@ from tests.default_converter import from_payload, to_payload
 from tests.simulation.activities import Work
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
+from tests.simulation.payloads import FORGED
 from tests.simulation.postbox import Letter, Postbox
 from tests.simulation.scheduler import SECOND, Process, ProcessKilled
 
@@ -27,8 +28,6 @@ SHORT = SECOND // 10
 MUCH_LATER = 30 * SECOND
 PROGRESS_EVERY = SECOND // 4
 OnDelivery = Callable[[Delivery, ModelConsumer], None]
-
-FORGED = "the result of a forged token"
 
 
 class Attempt:
@@ -110,6 +109,7 @@ class Worker(Process):
         self._step("task taken")
         task = decode(delivery.message)
         assert isinstance(task, wire.ActivityTask)
+        task = self._simulation.opened(self, task.workflow_id, task)
         _require_older_details(task)
         attempt = Attempt(task, consumer, delivery.tag, Work(task, self._random))
         self._attempts.append(attempt)
@@ -210,6 +210,7 @@ class Worker(Process):
             token=task.token if token is None else token,
             **fields,
         )
+        body = self._simulation.sealed(self, task.workflow_id, body)
         encoded = encode(body, message_id=f"{self.name}-{self._sent}")
         on_confirmed = confirmed if callable(confirmed) else lambda: None
         self._postbox.send(Letter(task.exchange, task.routing_key, encoded, on_confirmed))

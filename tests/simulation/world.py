@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from errno import ENOSPC
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import structlog
@@ -20,6 +20,7 @@ from dalsegno.actors.workflow_actor import again, gates
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import Command
+from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored import snapshots
 from dalsegno.broker import topology
 from tests.partition_ids import nths
@@ -37,16 +38,18 @@ from tests.simulation.host import Host
 from tests.simulation.host_invariants import HostInvariants
 from tests.simulation.invariants import Invariants
 from tests.simulation.language import Language
-from tests.simulation.off_loop import is_local
+from tests.simulation.off_loop import SimulatedOffLoop, is_local
 from tests.simulation.person import Person
 from tests.simulation.releases import Releases
-from tests.simulation.scheduler import SECOND, ProcessKilled, Scheduler
+from tests.simulation.scheduler import SECOND, Process, ProcessKilled, Scheduler
 from tests.simulation.stand_ins import PlantedDefectError
 from tests.simulation.store_model import StoreModel
 from tests.simulation.storm import Storm
 from tests.simulation.violation import Violation
 from tests.simulation.worker import Worker
 from tests.workflow_actor.local_work import local_activities
+
+T = TypeVar("T")
 
 STORM = 40 * SECOND
 CALM = 1_800 * SECOND
@@ -67,6 +70,9 @@ RESTS = 3
 
 class Simulation:
     """Built from a seed alone; `only` is for finding out which of its faults a failure takes."""
+
+    looked_at_by = Invariants
+    storm = Storm
 
     def __init__(
         self,
@@ -94,7 +100,7 @@ class Simulation:
         self.task_queues = ("default",)
         self.ledger = Ledger()
         self.history = History()
-        self.invariants = Invariants(self)
+        self.invariants = self.looked_at_by(self)
         self.client_invariants = ClientInvariants(self)
         self.host_invariants = HostInvariants(self)
         self.store = StoreModel(self.scheduler, self.invariants, partitions=self.partitions)
@@ -148,7 +154,7 @@ class Simulation:
             self._declare()
         if self.language.lasts:
             self.scheduler.after(SECOND, Person(self, self.client).begin)
-        Storm(self).begin()
+        self.storm(self).begin()
 
     def _declare(self) -> None:
         """Some search attributes, and the last of them when code may have set it already."""
@@ -162,6 +168,23 @@ class Simulation:
 
     def _play(self, number: int, plan: stories.Plan, delay: int) -> None:
         self.client.play(f"{plan.workflow_type}-{number}", plan, delay=delay)
+
+    # --- how each process is configured ----------------------------------------------------------------------
+
+    def code_of(self, host: Host) -> Code:
+        """In the life that it begins."""
+        return self.code
+
+    def off_loop_of(self, host: Host, seed: str) -> SimulatedOffLoop:
+        return SimulatedOffLoop(self, host, seed)
+
+    def sealed(self, process: Process, workflow_id: str, said: T) -> T:
+        """A message as it is sent, or an outcome."""
+        return said
+
+    def opened(self, process: Process, workflow_id: str | None, said: T) -> T:
+        """A message as it is read by who has received it."""
+        return said
 
     def host_ended(self, host: Host) -> None:
         """Its parent starts it again; often it deletes the row of the one that died."""
