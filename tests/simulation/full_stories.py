@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
+from dalsegno.actors.workflow_actor.updates.changes import NOT_HANDLED
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowStatus
 from tests.simulation.full_workflows import Change, Labels, after, stored
@@ -15,6 +16,7 @@ from tests.simulation.whole_stories import FAILS_WITH
 
 UNFIT = "PayloadError"
 """By what an update fails whose arguments do not fit its handler."""
+UNFIT_IN_THE_END = (UNFIT, "closed", NOT_HANDLED.type)
 SEEN_TO = ("retry", "edit", "edit", "drop")
 
 
@@ -65,9 +67,10 @@ def _update(random: Random, kind: str, name: str, item: int) -> Step:
 
 
 def _unfit_update(random: Random) -> Step:
-    """Or, when the answer was lost and it is sent again, the run may have ended."""
+    """Or, when the answer was lost and it is sent again, the run may have ended; or it ends in the turn in
+    which it goes on after a suspension, amid which updates are taken unseen."""
     name = random.choice(("put", "work"))
-    return Step(_delay(random), "update", name, ("no number",), allows=lambda told: told in (UNFIT, "closed"))
+    return Step(_delay(random), "update", name, ("no number",), allows=lambda told: told in UNFIT_IN_THE_END)
 
 
 # --- search attributes ---------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """A client that keeps errands and watches going, as a process of its own so that it can be of any release.
 
-    python -m tests.system.errand_client BROKER NAME DIARY
+    python -m tests.system.errand_client BROKER NAME DIARY [CONVERTER]
 
+CONVERTER is the name of one in `switched_on`, whose interceptors it has then, too.
 It says "ready: " when it begins, enters into the file DIARY what was confirmed to it, begins nothing more after
 SIGTERM, and ends by itself when all that it began has ended. An error ends it at once, with a traceback.
 """
@@ -34,9 +35,10 @@ PLANS = [
 
 
 class ErrandClient:
-    def __init__(self, name: str, diary: Path) -> None:
+    def __init__(self, name: str, diary: Path, **options: Any) -> None:
         self._name = name
         self._diary = diary
+        self._options = options
         self._ending = asyncio.Event()
         self._number = count()
         self._plans = cycle(PLANS)
@@ -49,7 +51,8 @@ class ErrandClient:
             diary.write(json.dumps(entry) + "\n")
 
     async def keep_going(self, broker: str) -> None:
-        async with Client.connect(broker, timeout=PATIENCE_SECONDS) as client, asyncio.TaskGroup() as going:
+        connecting = Client.connect(broker, timeout=PATIENCE_SECONDS, **self._options)
+        async with connecting as client, asyncio.TaskGroup() as going:
             for _ in range(AT_ONCE):
                 going.create_task(self._errands(client))
             for number in range(WATCHES):
@@ -98,8 +101,15 @@ def _details(error: BaseException | None) -> dict[str, Any]:
     return dict(details[0]) if details else {}
 
 
-async def main(broker: str, name: str, diary: str) -> None:
-    client = ErrandClient(name, Path(diary))
+def options_of(converter: str) -> dict[str, Any]:
+    """Of a client of the present release."""
+    from tests.system import switched_on
+
+    return {"data_converter": getattr(switched_on, converter), "interceptors": [switched_on.telling]}
+
+
+async def main(broker: str, name: str, diary: str, converter: str = "") -> None:
+    client = ErrandClient(name, Path(diary), **(options_of(converter) if converter else {}))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, client.end)
     await client.keep_going(broker)
 
