@@ -21,7 +21,20 @@ def _node(folder: Path) -> Command:
     return ["node", str(folder / "dist" / "example.js")]
 
 
+def _go(folder: Path) -> Command:
+    _run(["go", "vet", "./..."], folder)
+    _run(["go", "build", "-mod=readonly", "-o", "program", "./example"], folder)
+    return [str(folder / "program")]
+
+
+def _java(folder: Path) -> Command:
+    _run(["mvn", "-q", "-B", "compile", "dependency:copy-dependencies"], folder)
+    return ["java", "-cp", f"{folder / 'target' / 'classes'}:{folder / 'target' / 'dependency'}/*", "Example"]
+
+
 LANGUAGES: dict[str, tuple[Sequence[str], Callable[[Path], Command]]] = {
+    "go": (("go",), _go),
+    "java": (("mvn", "javac", "java"), _java),
     "node": (("node", "npm"), _node),
 }
 """What each needs on the path, and what builds it; what is fetched stays in the caches of npm, Go and Maven."""

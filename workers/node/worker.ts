@@ -189,7 +189,8 @@ export class Worker {
       return ["activity.completed", { result: (await Promise.race([working, timeout])) ?? null }];
     } catch (error: any) {
       if (error?.kind === "timed_out") return ["activity.failed", { failure: error }];
-      if (abort.signal.reason === "canceled") return ["activity.canceled", details ?? {}];
+      const isStopped = error === "canceled" || error?.name === "AbortError"; // not what failed on its own meanwhile
+      if (abort.signal.reason === "canceled" && isStopped) return ["activity.canceled", details ?? {}];
       const failure = {
         message: String(error?.message ?? error).slice(0, 10_000),
         type: error?.type ?? error?.constructor?.name ?? "Error",
