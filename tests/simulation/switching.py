@@ -281,6 +281,7 @@ class SwitchingSimulation(Simulation):
         if self._chance.random() < 0.4:
             self._to_come.append(READS_ALL)
         super().__init__(seed, **options)  # type: ignore[arg-type]
+        self._may_have_headers = not self.language.moves
         for process in self._processes:
             self._stages[process.name] = PLAIN
             self._configure(process)
@@ -383,18 +384,25 @@ class SwitchingSimulation(Simulation):
     def _with_headers(self, workflow_id: str, said: T) -> T:
         if not self.configured["client"].stage.propagates or not hasattr(said, "headers"):
             return said
-        if self.language.moves and self.store.format_written < NEWER.newest:
+        if not self._takes_headers():
             return said  # it would be refused, and who gives a signal is not told so
         value = to_payload(workflow_id)
         names = [name for name in ("headers", "update_headers") if hasattr(said, name)]
         return replace(said, **{name: {story.name: value} for name in names})  # type: ignore[type-var]
+
+    def _takes_headers(self) -> bool:
+        """Of the older release no host is left, that might not have heard yet of a format forced upon it."""
+        if not self._may_have_headers and self.store.format_written == NEWER.newest:
+            newest = [host.codec.newest for host in self.hosts.values() if host.is_alive]
+            self._may_have_headers = min(newest, default=NEWER.newest) == NEWER.newest
+        return self._may_have_headers
 
     # --- what began when -------------------------------------------------------------------------------------
 
     def _begins(self, workflow_id: str) -> None:
         if workflow_id not in self._begun and self._is_switched:
             self._begun_sealed.add(workflow_id)
-            if not self.language.moves or self.store.format_written == NEWER.newest:
+            if self._takes_headers():
                 self._begun_propagated.add(workflow_id)
         self._begun.add(workflow_id)
 

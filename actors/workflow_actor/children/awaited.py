@@ -71,11 +71,11 @@ class AwaitedChildren:
         self._pending.clear()
 
     async def execute(self, call: ChildWorkflowCall) -> Any:
-        return await self._schedule(call)
+        return await self.schedule(call)
 
     async def start(self, call: ChildWorkflowCall) -> StartedChild:
         """Returns when it has begun."""
-        child = self._schedule(call)
+        child = self.schedule(call)
         child.begun = begun = asyncio.Future[None](loop=self._loop)
         cancelled = CancelledChild(call)
         while not begun.done():
@@ -94,7 +94,8 @@ class AwaitedChildren:
             cancelled.raise_it()
         return child
 
-    def _schedule(self, call: ChildWorkflowCall) -> StartedChild:
+    def schedule(self, call: ChildWorkflowCall) -> StartedChild:
+        """It is asked for, and nothing is waited for."""
         ledger, info = self._ledger, self._info
         if call.workflow_id == info.workflow_id:
             raise WorkflowAlreadyStartedError(

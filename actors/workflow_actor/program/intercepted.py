@@ -210,7 +210,13 @@ class InterceptedRuntime(Runtime):
         return self._executed_child(call)
 
     async def _executed_child(self, call: ChildWorkflowCall) -> Any:
-        return await (await self._started_child(call))
+        """The start is not waited for, as it is not without interceptors: who is cancelled meanwhile waits for
+        the child's end, and a run goes on as it was whether there are interceptors or not."""
+
+        async def send(input_: StartChildWorkflowInput) -> ChildWorkflowHandle[Any]:
+            return self._seldom().children.schedule(as_child(call, input_, self.converter))
+
+        return await (await self.outbound.start_child_workflow(child_input(call, send)))
 
     def start_child(self, call: ChildWorkflowCall) -> Coroutine[Any, Any, ChildWorkflowHandle[Any]]:
         return self._started_child(call)

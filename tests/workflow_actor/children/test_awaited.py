@@ -28,8 +28,10 @@ from dalsegno.actors.workflow_actor.children.intents import StartChild
 from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.failure import Failure, why_not_tried_again
+from dalsegno.interceptors import WorkerInterceptor
 from dalsegno.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 from tests.default_converter import from_failure, to_failure, to_payload
+from tests.propagated import propagated
 from tests.workflow_actor.program.play import Play
 
 
@@ -114,6 +116,28 @@ def test_one_whose_id_is_taken_is_known_by_its_error() -> None:
     play = started()
     play.give(ChildTold(number=1, run_id="other", refusal=("already_started", "it is there")))
     assert play.result == ["WorkflowAlreadyStartedError", False, "NoneType"]
+
+
+@workflow.defn
+class Executor:
+    @workflow.run
+    async def run(self) -> Any:
+        try:
+            return await workflow.execute_child_workflow("Shipment", "book", id="shipment-7")
+        except ChildWorkflowError as error:
+            return [type(error).__name__, isinstance(error, asyncio.CancelledError)]
+
+
+@pytest.mark.parametrize("interceptors", [[], [propagated]], ids=["alone", "intercepted"])
+def test_who_is_cancelled_before_the_child_has_begun_waits_for_its_end_whatever_stands_around(
+    interceptors: list[WorkerInterceptor],
+) -> None:
+    play = Play(Executor, interceptors=interceptors)
+    play.begin()
+    assert [intent.digest for intent in play.cancel()] == ["cancel child 1"]
+    assert play.give(begun(1)) == []
+    play.give(ended(1, WorkflowStatus.CANCELED, Failure(kind="canceled", message="stop")))
+    assert play.result == ["ChildWorkflowCancelledError", True]
 
 
 @pytest.mark.parametrize("cancellation", ["try_cancel", "abandon"])

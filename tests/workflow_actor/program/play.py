@@ -6,7 +6,7 @@ inputs, given to a new program, must give the same intents.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
@@ -31,6 +31,7 @@ from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.actors.workflow_actor.updates.intents import CompleteUpdate, FailUpdate
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import ActivityError
+from dalsegno.interceptors import WorkerInterceptor
 from dalsegno.payload import Payload
 from tests.default_converter import from_payload, to_failure, to_payload
 
@@ -55,12 +56,14 @@ class Play:
         step_limit: int = STEP_LIMIT,
         data_converter: DataConverter = DataConverter.default,
         local_activities: KnownActivities | None = None,
+        interceptors: Sequence[WorkerInterceptor] = (),
     ) -> None:
         self.registry = WorkflowRegistry(
             [(cls, None)],
             data_converter=data_converter,
             step_limit=step_limit,
             local_activities=local_activities,
+            interceptors=interceptors,
         )
         self.info = RunInfo(
             workflow_id="order-7",
