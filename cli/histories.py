@@ -91,9 +91,10 @@ def testcase(
     database: str,
     redact: Sequence[str],
     data_converter: str | None,
+    interceptors: Sequence[str] | None,
     folder: Path,
 ) -> None:
-    converter = code.data_converter(data_converter)
+    converter, around = code.data_converter(data_converter), code.interceptors(interceptors)
     redaction = _redaction(workflow_id, redact, converter)
     history = _stored(database, workflow_id, run_id, redaction)
     if history.status not in (WorkflowStatus.SUSPENDED, WorkflowStatus.FAILED):
@@ -111,11 +112,13 @@ def testcase(
                 f"There is {file} already: remove it, or name another folder with --output."
             )
     history.to_file(data)
-    code_of_test = _test_of(history, slug, workflow, data_converter, data.name, ends_anew=ends_anew)
+    options = _options_of_test(data_converter, interceptors)
+    code_of_test = _test_of(history, slug, workflow, options, data.name, ends_anew=ends_anew)
     test.write_text(code_of_test, encoding="utf-8")
     _say_unread(redaction)
     print(f"{test}\n{data}")
-    outlook, reason = asyncio.run(_replayed(history, workflow, converter, ends_anew=ends_anew))
+    given = ReplayCode([workflow], data_converter=converter, interceptors=around)
+    outlook, reason = asyncio.run(_replayed(history, given, ends_anew=ends_anew))
     if outlook is Outlook.FITS:
         why = " It may be one of the values that were replaced." if history.redacted else ""
         complain(f"the test passes with the code of these modules: it does not fail as the workflow did.{why}")
@@ -123,10 +126,7 @@ def testcase(
         print(f"The test fails now: {outlook.value}: {plain(reason)}")
 
 
-async def _replayed(
-    history: WorkflowHistory, workflow: type, converter: DataConverter, *, ends_anew: bool
-) -> tuple[Outlook, str]:
-    given = ReplayCode([workflow], data_converter=converter)
+async def _replayed(history: WorkflowHistory, given: ReplayCode, *, ends_anew: bool) -> tuple[Outlook, str]:
     async with Replaying(given, seconds=REPLAY_SECONDS) as replaying:
         return await replaying.outlook(history, ends_anew=ends_anew)
 
@@ -185,23 +185,36 @@ def _class_for(workflow_type: str, modules: Sequence[str]) -> type:
     return workflow
 
 
+def _options_of_test(
+    data_converter: str | None, interceptors: Sequence[str] | None
+) -> tuple[list[str], list[str]]:
+    """What the test imports for its Replayer, and how it gives that."""
+    imports: list[str] = []
+
+    def imported(place: str) -> str:
+        module, _, path = place.partition(":")
+        imports.append(f"from {module} import {path.partition('.')[0]}")
+        return path
+
+    given = [] if data_converter is None else [f"data_converter={imported(data_converter)}"]
+    if interceptors:
+        given.append(f"interceptors=[{', '.join(map(imported, interceptors))}]")
+    return imports, given
+
+
 def _test_of(
     history: WorkflowHistory,
     slug: str,
     workflow: type,
-    data_converter: str | None,
+    also: tuple[list[str], list[str]],
     data: str,
     *,
     ends_anew: bool,
 ) -> str:
     what = "failed" if ends_anew else "was suspended"
     because = indent("\n".join(map(plain, (history.reason or "").splitlines())), "#     ") or "#"
-    imports = [f"from {workflow.__module__} import {workflow.__qualname__}"]
-    given = f"workflows=[{workflow.__qualname__}]"
-    if data_converter is not None:
-        module, _, path = data_converter.partition(":")
-        imports.append(f"from {module} import {path.partition('.')[0]}")
-        given += f", data_converter={path}"
+    imports = {f"from {workflow.__module__} import {workflow.__qualname__}", *also[0]}
+    given = ", ".join([f"workflows=[{workflow.__qualname__}]", *also[1]])
     options = ", ends_anew=True" if ends_anew else ""
     lines = "\n".join(sorted(imports))
     of = f"Workflow {plain(history.workflow_id)}, run {plain(history.run_id)}"

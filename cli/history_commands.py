@@ -73,6 +73,7 @@ def testcase(
     database: options.Database = options.DEFAULT_DATABASE,
     redact: Redact = [],  # noqa: B006 - typer copies it
     data_converter: options.DataConverter = None,
+    interceptor: options.Interceptors = None,
     output: Annotated[
         Path,
         typer.Option(
@@ -96,5 +97,6 @@ def testcase(
         database=database,
         redact=redact,
         data_converter=data_converter,
+        interceptors=interceptor,
         folder=output,
     )

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -53,13 +54,32 @@ def _decoded(value: Any, converter: DataConverter) -> Any:
 
 
 def decoded_events(
-    events: Iterable[dict[str, Any]], converter: DataConverter, workflow_id: str
+    events: Iterable[dict[str, Any]],
+    converter: DataConverter,
+    workflow_id: str,
+    children: Mapping[int, str] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], ...]:
     """Those of a history: maps, in which a payload that is no plain JSON is `{"$payload": {encoding, data}}`.
-    It becomes its value, or words for who cannot read it. What a workflow has asked of another is that one's.
+    It becomes its value, or words for who cannot read it. What a workflow has asked of another is that one's,
+    and so is what a child has come to; `children` has their workflow IDs by their numbers.
     """
     of_run = converter.of_workflow(workflow_id)
-    return tuple(_event(event, of_run, workflow_id) for event in events)
+    decoded: list[dict[str, Any]] = []
+    for event in events:
+        child = children.get(event["number"]) if is_end_of_child(event) else None
+        owner = workflow_id if child is None else child
+        decoded.append(_event(event, of_run if child is None else converter.of_workflow(child), owner))
+    return tuple(decoded)
+
+
+def children_in(events: Iterable[dict[str, Any]]) -> dict[int, str]:
+    """Those that are asked for in these, by their numbers."""
+    wants = (want for event in events for want in event.get("wants") or ())
+    return {want["number"]: want["spec"]["workflow_id"] for want in wants if want.get("type") == "ChildWanted"}
+
+
+def is_end_of_child(event: dict[str, Any]) -> bool:
+    return event.get("type") == "ChildClosed"
 
 
 def _event(value: Any, converter: DataConverter, workflow_id: str) -> Any:

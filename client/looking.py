@@ -26,7 +26,7 @@ from dalsegno.broker.protocol.messages import (
     Ping,
     WorkflowSummary,
 )
-from dalsegno.client.decoding import decoded_events
+from dalsegno.client.decoding import children_in, decoded_events, is_end_of_child
 from dalsegno.client.engine import EnginePort
 from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.incidents import ListedIncident
@@ -223,13 +223,29 @@ class Looking:
         """
         after = given.whole("after", after, least=0, most=given.MICROSECONDS_MAX)
         limit = given.whole("page_size", page_size, least=1, most=PAGE_SIZE_MAX)
+        children: dict[int, str] | None = None if after and self._answers.converter.is_bound else {}
+        async for entry in self._entries(workflow_id, run_id, after, limit):
+            if children is None and any(map(is_end_of_child, entry.events)):
+                # Who it was has been said before.
+                children = {}
+                async for before in self._entries(workflow_id, run_id, 0, PAGE_SIZE_MAX):
+                    if before.sequence >= entry.sequence:
+                        break
+                    children |= children_in(before.events)
+            known = {} if children is None else children
+            known |= children_in(entry.events)
+            events = decoded_events(entry.events, self._answers.converter, workflow_id, known)
+            yield structs.replace(entry, events=events)
+
+    async def _entries(
+        self, workflow_id: str, run_id: str | None, after: int, limit: int
+    ) -> AsyncIterator[HistoryEntry]:
+        """As they are told."""
         while True:
             question = GetHistory(workflow_id=workflow_id, run_id=run_id, after=after, limit=limit)
             page = await self._answers.control(question)
             for entry in page.history:
-                yield structs.replace(
-                    entry, events=decoded_events(entry.events, self._answers.converter, workflow_id)
-                )
+                yield entry
             if page.cursor is None or not page.history:
                 return
             after = page.history[-1].sequence

@@ -6,13 +6,14 @@ ended, with nothing to send and no wake-up.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 import sqlalchemy as sa
 
 from dalsegno.errors import CommandRejectedError
 from dalsegno.persistence.attribute_rows import COLUMNS
-from dalsegno.persistence.database import Database, OwnedConnection, Role
+from dalsegno.persistence.database import Database, DataRefusedError, OwnedConnection, Role
 from dalsegno.persistence.port import InstanceWrite
 from dalsegno.persistence.rows import Part, rows_of
 from dalsegno.persistence.tables import instances, journal, run_attributes, runs, snapshots
@@ -47,20 +48,35 @@ def insert_ended_run(database: Database, run: InstanceWrite) -> None:
     parts = rows_of([run])
     if not parts.keys() <= _WRITTEN.keys():
         raise ValueError(f"a run that has ended has none of {sorted(parts.keys() - _WRITTEN.keys())}")
-    with closing(OwnedConnection(database, Role.MEMBERSHIP)) as owned, owned.transaction() as connection:
-        has_id = sa.select(instances.c.run_id).where(instances.c.workflow_id == run.workflow_id)
-        was_there = sa.select(runs.c.run_id).where(
-            sa.or_(runs.c.workflow_id == run.workflow_id, runs.c.run_id == run.run_id)
+    with closing(OwnedConnection(database, Role.MEMBERSHIP)) as owned:
+        try:
+            with owned.transaction() as connection:
+                _must_be_new(connection, run)
+                _insert(connection, parts)
+        except DataRefusedError:
+            # Perhaps since somebody has put it there in between.
+            with owned.transaction() as connection:
+                _must_be_new(connection, run)
+            raise
+
+
+def _must_be_new(connection: sa.Connection, run: InstanceWrite) -> None:
+    has_id = sa.select(instances.c.run_id).where(instances.c.workflow_id == run.workflow_id)
+    was_there = sa.select(runs.c.run_id).where(
+        sa.or_(runs.c.workflow_id == run.workflow_id, runs.c.run_id == run.run_id)
+    )
+    if connection.execute(has_id).first() or connection.execute(was_there.limit(1)).first():
+        raise CommandRejectedError(
+            f"There is a workflow {run.workflow_id!r} here already, or that run of it: nothing was "
+            "changed; import it into another database."
         )
-        if connection.execute(has_id).first() or connection.execute(was_there.limit(1)).first():
-            raise CommandRejectedError(
-                f"There is a workflow {run.workflow_id!r} here already, or that run of it: nothing was "
-                "changed; import it into another database."
-            )
-        for part, (table, columns) in _WRITTEN.items():
-            if found := parts.get(part):
-                values = [
-                    {name: value for name, value in zip(columns, row, strict=True) if name is not None}
-                    for row in found
-                ]
-                connection.execute(sa.insert(table), values)
+
+
+def _insert(connection: sa.Connection, parts: Mapping[Part, Sequence[Sequence[object]]]) -> None:
+    for part, (table, columns) in _WRITTEN.items():
+        if found := parts.get(part):
+            values = [
+                {name: value for name, value in zip(columns, row, strict=True) if name is not None}
+                for row in found
+            ]
+            connection.execute(sa.insert(table), values)

@@ -369,6 +369,15 @@ def test_a_test_case_fails_as_the_workflow_did(left: Shell, folder: Path) -> Non
     with pytest.raises(ReplayFailedError, match="fails the run: "):
         program["test_d_1"]()
 
+    converter, around = "dalsegno:DataConverter.default", "tests.propagated:propagated"
+    flags = ["--data-converter", converter, "--interceptor", around, "-o", "around"]
+    (folder / "around").mkdir()
+    intercepted = left.run("workflow", "testcase", "d-1", "tests.cli.sample", *flags, *STORED)
+    assert (intercepted.exit_code, intercepted.out.splitlines()[-1]) == (DONE, said), intercepted.err
+    code = (folder / "around" / "test_d_1.py").read_text()
+    assert "from tests.propagated import propagated" in code
+    assert ", data_converter=DataConverter.default, interceptors=[propagated])" in code
+
     again = left.run("workflow", "testcase", "d-1", "tests.cli.sample", "-o", "cases", *STORED)
     assert (again.exit_code, "test_d_1.py already" in again.sentence) == (USAGE, True)
     ended = left.run("workflow", "testcase", "g-1", "tests.cli.sample", *STORED)

@@ -11,7 +11,7 @@ from dalsegno import ApplicationError, DataConverter, Payload
 from dalsegno.actors.workflow_actor.stored.history import _show
 from dalsegno.broker.protocol.messages import ReplyError, UnfitSignal
 from dalsegno.cli.output import simple
-from dalsegno.client.decoding import decoded, decoded_events
+from dalsegno.client.decoding import children_in, decoded, decoded_events
 from dalsegno.client.errors import rejection
 from tests.encrypted import SECRET, encrypted, without
 from tests.sealed import sealed
@@ -43,6 +43,19 @@ def test_a_history_has_values_for_who_has_the_key_and_sizes_for_who_has_not() ->
         [shown] = decoded_events([event], stranger, "order-7")
         assert shown["wants"][0]["args"] == [f"encrypted, {size} bytes", 7]
     assert [event["type"], event["wants"]] == ["Ran", event["wants"]]
+
+
+def test_what_a_child_has_come_to_is_told_to_who_has_the_key() -> None:
+    wanted = {"type": "ChildWanted", "number": 1, "spec": {"workflow_id": "child"}}
+    children = children_in([{"type": "Ran", "wants": [wanted]}, {"type": "RunClosed"}])
+    assert children == {1: "child"}
+    closed = {"type": "ChildClosed", "number": 1, "result": in_history(THEIRS.to_payload(SECRET))}
+    assert decoded_events([closed], encrypted, "order-7", children)[0]["result"] == SECRET
+    for unread in (
+        decoded_events([closed], encrypted, "order-7"),  # what would say who it was is kept no more
+        decoded_events([closed], without, "order-7", children),
+    ):
+        assert unread[0]["result"].startswith("encrypted, ")
 
 
 def test_the_words_of_a_failure_are_told_to_who_has_the_key() -> None:

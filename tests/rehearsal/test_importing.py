@@ -14,7 +14,7 @@ from dalsegno.actors.workflow_actor.run.events import RunStarted
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.errors import CommandRejectedError, ConfigurationError, WorkflowClosedError, WorkflowFailedError
 from dalsegno.partition_id import PartitionID
-from dalsegno.persistence import open_database, open_store
+from dalsegno.persistence import ended_runs, open_database, open_store
 from dalsegno.persistence.ended_runs import insert_ended_run
 from dalsegno.persistence.port import InstanceWrite, Namespace
 from dalsegno.policies import WorkflowStatus
@@ -178,6 +178,25 @@ async def test_a_namespace_of_before_and_a_history_of_nothing_are_refused() -> N
         ended_run(history, replace(namespace, format_written=2), {}, now=0)
     with pytest.raises(UnusableHistoryError, match="leads to no state"):
         ended_run(replace(history, journal=()), namespace, {}, now=0)
+
+
+async def test_who_imports_what_somebody_else_has_imported_just_now_is_told_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = await histories()
+    async with await WorkflowEnvironment.start_time_skipping() as env:
+        store = env._stage._store  # type: ignore[attr-defined]
+        run = ended_run(found["failed"], store.namespace(), {}, now=time.time_ns() // 1_000)
+        insert_ended_run(store._database, run)
+        looked, must_be_new = iter((True,)), ended_runs._must_be_new
+
+        def too_early(*asked: Any) -> None:
+            if not next(looked, False):
+                must_be_new(*asked)
+
+        monkeypatch.setattr(ended_runs, "_must_be_new", too_early)
+        with pytest.raises(CommandRejectedError, match="There is a workflow 'failed' here already"):
+            insert_ended_run(store._database, run)
 
 
 def test_what_a_host_would_go_on_with_is_not_written() -> None:
