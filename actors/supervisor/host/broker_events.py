@@ -12,17 +12,20 @@ from dalsegno.partition_id import PartitionID
 
 
 class BrokerEvents:
-    """Implements broker_link.LinkListener. `namespace_declared` tells the host, once the engine knows."""
+    """Implements broker_link.LinkListener. `channel_opened` and `namespace_declared` tell the host, once the
+    engine knows."""
 
     def __init__(
         self,
         engine: Engine,
         escaped: Escaped,
         *,
+        channel_opened: Callable[[], None],
         namespace_declared: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._escaped = escaped
+        self._channel_opened = channel_opened
         self._namespace_declared = namespace_declared
 
     def publisher_opened(self) -> None:
@@ -37,6 +40,7 @@ class BrokerEvents:
 
     def channel_opened(self, channel: Channel) -> None:
         contained(self._escaped, self._engine.channel_opened, channel)
+        self._channel_opened()
 
     def channel_lost(self, partition: PartitionID) -> None:
         contained(self._escaped, self._engine.channel_lost, partition)

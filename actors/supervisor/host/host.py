@@ -151,6 +151,7 @@ class Host(Lookups):
             BrokerEvents(
                 self.engine,
                 escaped,
+                channel_opened=lambda: self._readiness.look(),
                 namespace_declared=lambda: self._mail.tell_peers(wire.NamespaceDeclared(host_id=self._host_id)),
             ),
             name=f"dalsegno host {self._host_id}",
@@ -358,6 +359,7 @@ class Host(Lookups):
 
     def peers(self, hosts: tuple[str, ...]) -> None:
         self._mail.know(hosts)
+        self._readiness.look()
 
     def left(self) -> None:
         self._ended.set()

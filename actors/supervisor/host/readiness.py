@@ -19,8 +19,8 @@ class Readiness:
     """Calls `ready` once: when the host has its share of the partitions, and consumes all that it has. It waits
     until others have handed its share over, if there are partitions enough for all.
 
-    It is looked at again and again, not upon events: what it waits for may also come about by what the host
-    gives away, such as a partition that it was about to consume.
+    It looks when a consumer is there or a host has come, and again and again: what it waits for may also come
+    about by what this host gives away, such as a partition that it was about to consume.
     """
 
     def __init__(
