@@ -91,7 +91,7 @@ def testcase(
     database: str,
     redact: Sequence[str],
     data_converter: str | None,
-    interceptors: Sequence[str] | None,
+    interceptors: Sequence[str] | None = None,
     folder: Path,
 ) -> None:
     converter, around = code.data_converter(data_converter), code.interceptors(interceptors)

@@ -14,7 +14,7 @@ import pytest
 import typer
 from msgspec.structs import replace
 
-from dalsegno.cli.histories import _test_of
+from dalsegno.cli.histories import _options_of_test, _test_of
 from dalsegno.cli.histories import testcase as write_test_case
 from dalsegno.cli.upgrade import rehearse_all
 from dalsegno.errors import ConfigurationError, DefinitionError
@@ -82,7 +82,8 @@ def test_names_that_look_like_code_are_no_code_of_the_test() -> None:
     history = replace(
         asyncio.run(left()), run_id="r\nraise 1", reason="@imports\nraise 2\r\nraise 3\x0craise 4"
     )
-    text = _test_of(history, "it", Sale, "tests.encrypted:encrypted", "it.history.json", ends_anew=False)
+    options = _options_of_test("tests.encrypted:encrypted", None)
+    text = _test_of(history, "it", Sale, options, "it.history.json", ends_anew=False)
     body = ast.parse(text).body
     assert [type(one) for one in body] == [ast.Import, *[ast.ImportFrom] * 4, ast.FunctionDef]
 
