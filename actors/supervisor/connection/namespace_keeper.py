@@ -57,6 +57,7 @@ class NamespaceKeeper:
         if self._mended < missed:
             self._mended = missed
             log.warning("namespace_declared_anew", reason="an exchange, a queue or a binding of it was missing")
+            self._said.well("namespace_declared", "namespace")
             self._declared()
 
     def mend(self) -> None:
@@ -77,8 +78,6 @@ class NamespaceKeeper:
                 await self.declare(session)
             except DalsegnoError as error:
                 self._said.trouble("namespace_not_declared", "namespace", str(error))
-            else:
-                self._said.well("namespace_declared", "namespace")
 
     async def _pause(self) -> None:
         since = asyncio.get_running_loop().time() - self._done_at
