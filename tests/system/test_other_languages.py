@@ -110,6 +110,16 @@ def test_it_completes_tries_again_and_fails_for_good(bare: Bare, language: str) 
 
 
 @pytest.mark.usefixtures("worker")
+def test_what_cannot_be_written_fails_the_attempt_and_it_serves_on(bare: Bare, language: str) -> None:
+    for where in ("result", "heartbeat"):
+        begun = bare.start("Foreign", f"{language}-no-{where}", language, "unwritable", [where], LATE)
+        failure = result(bare, begun)["failure"]
+        assert (failure["kind"], failure["attempt"]) == ("activity", 3)
+    after = bare.start("Foreign", f"{language}-written", language, "charge", [1, "EUR"], LATE)
+    assert result(bare, after)["result"] == {"receipt": "1 EUR"}
+
+
+@pytest.mark.usefixtures("worker")
 def test_it_stops_what_is_cancelled_and_serves_on(bare: Bare, language: str) -> None:
     names = {beat: f"{language}-cancelled-{beat}" for beat in (LATE, EARLY)}
     args = [100_000, 0.01]

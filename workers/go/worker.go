@@ -41,11 +41,22 @@ type Task struct {
 	AutoHeartbeat    bool              `json:"auto_heartbeat"`
 	HeartbeatDetails json.RawMessage   `json:"heartbeat_details"` // of the attempt before
 
-	beats chan any
+	beats chan json.RawMessage
 }
 
-// Heartbeat says how far the work is. It is sent at a third of the heartbeat timeout, with the newest details.
-func (t *Task) Heartbeat(details any) { t.beats <- details }
+// Heartbeat says how far the work is. It is sent at a third of the heartbeat timeout, with the newest details. The
+// error is that of details that have no JSON.
+func (t *Task) Heartbeat(details any) error {
+	if details == nil {
+		t.beats <- nil
+		return nil
+	}
+	data, err := json.Marshal(details)
+	if err == nil {
+		t.beats <- data
+	}
+	return err
+}
 
 // Activity does the work. Its context ends when the workflow wants it to stop, or it takes too long.
 type Activity func(ctx context.Context, task *Task) (any, error)
@@ -190,7 +201,7 @@ func (w *Worker) onDirective(delivery amqp.Delivery) {
 }
 
 func (w *Worker) onTask(channel *amqp.Channel, delivery amqp.Delivery) {
-	task := &Task{beats: make(chan any)}
+	task := &Task{beats: make(chan json.RawMessage)}
 	err := json.Unmarshal(delivery.Body, task)
 	if err == nil && (task.Exchange != "dalsegno.results" || !slotKey.MatchString(task.RoutingKey)) {
 		err = errors.New("its address is no workflow's")
@@ -313,9 +324,13 @@ func (a *attempt) perform() (string, Fields) {
 				"kind": "timed_out", "timeout_type": "start_to_close", "message": errTooLong.Error()}}
 		case end := <-over:
 			var typed *Error
+			var result json.RawMessage
+			if end.err == nil {
+				result, end.err = json.Marshal(end.result)
+			}
 			switch {
 			case end.err == nil:
-				return "activity.completed", Fields{"result": end.result}
+				return "activity.completed", Fields{"result": result}
 			case errors.Is(context.Cause(a.ctx), errCanceled) && errors.Is(end.err, context.Canceled):
 				return "activity.canceled", details
 			case errors.Is(end.err, errUnreadable):
@@ -381,12 +396,7 @@ func (a *attempt) tell(kind string, fields Fields) error {
 	}
 	data, err := json.Marshal(body)
 	if err != nil {
-		data, _ = json.Marshal(err.Error())
-		kind, body["failure"] = "activity.failed", Fields{"type": "ResultUnwritable", "message": err.Error()}
-		delete(body, "result")
-		if data, err = json.Marshal(body); err != nil {
-			return err
-		}
+		return err
 	}
 	return publisher.publish(a.Exchange, a.RoutingKey, amqp.Publishing{Type: kind, MessageId: newID(), Body: data})
 }

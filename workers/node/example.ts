@@ -17,6 +17,12 @@ const activities = {
     if (context.task.attempt <= failures) throw new ActivityError("the bank is busy", "BankBusy");
     return `attempt ${context.task.attempt}`;
   },
+  unwritable(context: Context, where: string): unknown {
+    const knot: Record<string, unknown> = {}; // has no JSON, and fails the attempt
+    knot.itself = knot;
+    if (where === "heartbeat") context.heartbeat(knot);
+    return where === "heartbeat" ? null : knot;
+  },
   decline(): never {
     throw new ActivityError("no such card", "CardDeclined", true);
   },

@@ -31,6 +31,11 @@ interface Attempt {
   onGrant?: (granted: boolean) => void;
 }
 
+/** As JSON has it now. Throws for what has none: here, and not when it is sent, over and over. */
+function copied(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value) ?? "null");
+}
+
 const LATE = "late";
 const SECOND = 1_000_000; // the wire counts microseconds
 
@@ -181,12 +186,12 @@ export class Worker {
         task,
         canceled: abort.signal,
         heartbeatDetails: "heartbeat_details" in task ? fromPayload(task.heartbeat_details) : undefined,
-        heartbeat: (newest) => void (details = newest === undefined ? {} : { details: newest }),
+        heartbeat: (newest) => void (details = newest === undefined ? {} : { details: copied(newest) }),
       };
       const args = (task.args ?? []).map(fromPayload);
       const working = (async () => activity(context, ...args))();
       working.catch(() => undefined); // of what is over already nobody hears
-      return ["activity.completed", { result: (await Promise.race([working, timeout])) ?? null }];
+      return ["activity.completed", { result: copied((await Promise.race([working, timeout])) ?? null) }];
     } catch (error: any) {
       if (error?.kind === "timed_out") return ["activity.failed", { failure: error }];
       const isStopped = error === "canceled" || error?.name === "AbortError"; // not what failed on its own meanwhile

@@ -53,10 +53,22 @@ var activities = map[string]dalsegno.Activity{
 			case <-ctx.Done():
 				return nil, context.Cause(ctx)
 			case <-time.After(time.Duration(seconds * float64(time.Second))): // stands for the work
-				task.Heartbeat(page + 1)
+				if err := task.Heartbeat(page + 1); err != nil {
+					return nil, err
+				}
 			}
 		}
 		return fmt.Sprintf("%d pages", pages), nil
+	},
+	"unwritable": func(_ context.Context, task *dalsegno.Task) (any, error) { // has no JSON, and fails the attempt
+		var where string
+		if err := read(task, &where); err != nil {
+			return nil, err
+		}
+		if where == "heartbeat" {
+			return nil, task.Heartbeat(func() {})
+		}
+		return func() {}, nil
 	},
 	"count": func(_ context.Context, task *dalsegno.Task) (any, error) {
 		mine := counted.Add(1)

@@ -21,6 +21,12 @@ public final class Example {
             "decline", attempt -> {
                 throw new Worker.ActivityException("CardDeclined", "no such card", true);
             },
+            "unwritable", attempt -> {
+                if (attempt.argument(0, String.class).equals("heartbeat")) {
+                    attempt.heartbeat(Double.NaN);
+                }
+                return Double.NaN; // has no JSON, and fails the attempt
+            },
             "export", attempt -> {
                 int pages = attempt.argument(0, Integer.class);
                 JsonElement done = attempt.task.get("heartbeat_details");

@@ -1,6 +1,5 @@
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
-import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.rabbitmq.client.Channel;
 import com.rabbitmq.client.Connection;
@@ -242,11 +241,10 @@ public final class Worker {
             }, third, third, TimeUnit.MICROSECONDS);
             JsonObject fields = new JsonObject();
             String type = "activity.failed";
-            Future<Object> working = null;
+            Future<JsonElement> working = null;
             try {
                 working = threads.submit(this::call);
-                Object result = working.get(microseconds("start_to_close", Long.MAX_VALUE), TimeUnit.MICROSECONDS);
-                fields.add("result", result == null ? JsonNull.INSTANCE : Wire.JSON.toJsonTree(result));
+                fields.add("result", working.get(microseconds("start_to_close", Long.MAX_VALUE), TimeUnit.MICROSECONDS));
                 type = "activity.completed";
             } catch (TimeoutException outlasted) {
                 working.cancel(true);
@@ -270,7 +268,7 @@ public final class Worker {
             outcome(type, fields);
         }
 
-        private Object call() throws Exception {
+        private JsonElement call() throws Exception {
             String wanted = task.get("activity_type").getAsString();
             Activity activity = activities.get(wanted);
             if (activity == null) {
@@ -283,7 +281,7 @@ public final class Worker {
                 }
             }
             try {
-                return activity.run(this);
+                return Wire.JSON.toJsonTree(activity.run(this)); // what has no JSON fails the attempt
             } finally {
                 synchronized (this) {
                     thread = null; // which is another's now
