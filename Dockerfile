@@ -14,6 +14,7 @@ COPY payload_stores payload_stores
 COPY persistence persistence
 COPY schedules schedules
 COPY testing testing
+COPY reasons reasons
 COPY rehearsal rehearsal
 COPY verification verification
 COPY workers workers

@@ -22,6 +22,7 @@ from dalsegno.cli.quarantine import app as quarantine_app
 from dalsegno.cli.schedule_commands import app as schedule_app
 from dalsegno.cli.upgrade_commands import app as upgrade_app
 from dalsegno.cli.verify_command import verify
+from dalsegno.cli.why_command import why
 from dalsegno.cli.workflow_commands import app as workflow_app
 
 HELP = """
@@ -42,6 +43,7 @@ and in another terminal of the same folder:
   1  refused, or the workflow did not complete
   2  something must be mended: usage, URL, password, tables, code
   3  something is not there just now: broker, database, answer
+  5  of [bold]why[/bold]: it is stuck
 """
 
 app = typer.Typer(
@@ -387,6 +389,7 @@ def deadlines(
     list_(options.source(context), timeout, at_risk=at_risk, limit=limit, as_json=as_json)
 
 
+app.command()(why)
 app.command()(verify)
 
 

@@ -5,6 +5,7 @@
 2  a person must mend something: usage, URL, password, tables, code that cannot be imported
 3  something is not there just now: no broker, no database, no answer
 4  a newer version of dalsegno has written what this one does not read
+5  of `why`: it is stuck
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ FAILED = 1
 USAGE = 2
 UNAVAILABLE = 3
 NEWER = 4
+STUCK = 5
 EXAMPLE_USER = "user:password@"
 """In the URLs that errors give as examples."""
 INTERRUPTED = 130

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -68,6 +68,9 @@ class StoredEngine:
         )
         return replies.described(told)
 
+    async def queues(self, names: Iterable[str]) -> None:
+        """There is no broker here."""
+
     async def update(
         self,
         command: UpdateWorkflow | UpdateWithStart,
@@ -80,8 +83,8 @@ class StoredEngine:
     async def update_outcome(self, question: AwaitUpdate, *, timeout: float | None) -> Reply:
         raise UnsupportedError("Only a host knows of updates: ask it without --database.")
 
-    async def control(self, question: WireMessage) -> ControlReply:
-        return await self._read(partial(stored_answers.control_answer, question=question))
+    async def control(self, question: WireMessage, *, timeout: float | None = None) -> ControlReply:
+        return await self._read(partial(stored_answers.control_answer, question=question), timeout)
 
     async def end(
         self, workflow_id: str, run_id: str | None, *, timeout: float | None, follow_runs: bool = True

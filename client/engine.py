@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import uuid4
@@ -19,12 +20,14 @@ from dalsegno.broker.protocol.messages import (
 from dalsegno.client.conversation import Conversation
 from dalsegno.client.errors import NoAnswerError, rejection
 from dalsegno.client.links import Links
+from dalsegno.client.patience import Patience
 from dalsegno.client.results import await_end, not_ended
 from dalsegno.client.suspensions import OnSuspended, Suspensions, warn
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import WorkflowNotFoundError
 from dalsegno.interceptors.client import NOT_INTERCEPTED, OutboundInterceptor
 from dalsegno.loop_clock import sleep
+from dalsegno.reasons.evidence import QueueSeen
 
 BEGUN_SECONDS = 60.0
 """How long hosts may not have heard of a start that was written in a transaction, which may commit late."""
@@ -46,8 +49,11 @@ class EnginePort(Protocol):
     ) -> Reply:
         """Send a command or question to a workflow; its answer."""
 
-    async def control(self, question: WireMessage) -> ControlReply:
+    async def control(self, question: WireMessage, *, timeout: float | None = None) -> ControlReply:
         """Ask what needs no workflow but the database."""
+
+    async def queues(self, names: Iterable[str]) -> Mapping[str, QueueSeen] | None:
+        """What the broker has in them, as far as it tells; None where there is no broker to be asked."""
 
     async def update(
         self,
@@ -134,10 +140,20 @@ class BrokerEngine:
         with self.waiting() as conversation:
             return await _asked_again(conversation, question, timeout=timeout)
 
-    async def control(self, question: WireMessage) -> ControlReply:
+    async def control(self, question: WireMessage, *, timeout: float | None = None) -> ControlReply:
         """Whichever host is first answers."""
+        seconds = self.timeout if timeout is None else timeout
         with Conversation(self.links, self.converter) as conversation:
-            return await conversation.ask(ControlReply, question, message_id=None, timeout=self.timeout)
+            return await conversation.ask(ControlReply, question, message_id=None, timeout=seconds)
+
+    async def queues(self, names: Iterable[str]) -> Mapping[str, QueueSeen]:
+        patience = Patience("Looking at queues", self.links.timings)
+        await self.links.connect(timeout=self.timeout)
+        link = await self.links.link(patience)
+        if link is None:
+            raise patience.exhausted(self.timeout or 0)
+        seen = {name: await link.look_at(name) for name in names}
+        return {name: one for name, one in seen.items() if one is not None}
 
     async def end(
         self, workflow_id: str, run_id: str | None, *, timeout: float | None, follow_runs: bool = True

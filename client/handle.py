@@ -21,6 +21,7 @@ from dalsegno.broker.protocol.messages import (
 )
 from dalsegno.client.decoding import decoded
 from dalsegno.client.engine import EnginePort
+from dalsegno.client.explaining import ExplainedWorkflow
 from dalsegno.client.incidents import IncidentsOfWorkflow
 from dalsegno.client.quarantine import QuarantineOfWorkflow
 from dalsegno.client.results import outcome_of
@@ -49,7 +50,7 @@ D = TypeVar("D")
 E = TypeVar("E")
 
 
-class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, IncidentsOfWorkflow, Generic[R]):
+class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, IncidentsOfWorkflow, ExplainedWorkflow, Generic[R]):
     """What can be asked of one workflow.
 
     A handle from `Client.start` waits for the result of the run that it started; its signals and other commands

@@ -24,6 +24,8 @@ from dalsegno.broker.port import (
 )
 from dalsegno.broker.topology import CONTROL_QUEUE, reply_queue
 from dalsegno.client.errors import NamespaceMissingError
+from dalsegno.errors import BrokerUnavailableError, ConfigurationError
+from dalsegno.reasons.evidence import NO_QUEUE, QueueSeen
 
 PREFETCH = 500
 """Replies on their way to us at once."""
@@ -79,6 +81,23 @@ class ClientLink:
             self._ended = True
             await session.close()
             raise
+
+    async def look_at(self, queue: str) -> QueueSeen | None:
+        """None where we may not. One that belongs to another connection alone is there, and more is not told.
+        Raises BrokerUnavailableError."""
+        assert self._session is not None
+        try:
+            depth = await self._session.queue_depth(queue)
+            if depth is None:
+                return NO_QUEUE
+            has_consumers = await self._session.has_consumers(queue)
+        except ConfigurationError:
+            return None
+        except BrokerUnavailableError:
+            if not self.is_open or not self._session.is_open:
+                raise
+            return QueueSeen(exists=True, has_consumers=True, waiting=0)
+        return QueueSeen(exists=True, has_consumers=has_consumers, waiting=depth)
 
     async def publish(self, exchange: str, routing_key: str, message: Message) -> Outcome:
         """Messages of one turn of the loop leave in one write. The message must have an ID.

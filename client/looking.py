@@ -28,16 +28,20 @@ from dalsegno.broker.protocol.messages import (
 )
 from dalsegno.client.decoding import children_in, decoded_events, is_end_of_child
 from dalsegno.client.engine import EnginePort
+from dalsegno.client.explaining import why_each
 from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.incidents import ListedIncident
 from dalsegno.converter import result_hint
 from dalsegno.errors import CommandRejectedError, WorkflowNotFoundError
 from dalsegno.policies import WorkflowStatus
+from dalsegno.reasons.reason import Why
 from dalsegno.search_attributes import SearchAttributeIndexedValueType
 from dalsegno.targets import Target, result_type_of
 
 INCIDENTS = "Incidents"
 """The field of filters that counts those that are open."""
+
+OPEN = "Status in (running, suspended, compensating)"
 
 PAGE_SIZE_MAX = 1000
 """What one answer may hold."""
@@ -193,6 +197,22 @@ class Looking:
                 return
             find = structs.replace(find, before=page.cursor)
 
+    async def why(self, workflow_id: str, run_id: str | None = None, *, timeout: float | None = None) -> Why:
+        """The reason why the workflow does not move: as `why` of its handle."""
+        return await self.get_workflow_handle(workflow_id, run_id).why(timeout=timeout)
+
+    async def why_all(self, query: str = "") -> AsyncIterator[Why]:
+        """The same of each open workflow, newest first, or of those that fit a filter (docs/filters.md), as far
+        as rows and the broker tell: what else code waits for than is pending is not asked. Each is loaded from
+        the database on the way, by a thread of a host that no workflow waits for; they are fetched page by page
+        as they are looked at. Raises CommandRejectedError for a filter that cannot be read."""
+        query = given.text("query", query)
+        if query.strip():
+            async for _ in self.list_workflows(query, page_size=1):
+                break  # it is refused, if it is, with the place in what was written
+        async for told in why_each(self._answers, _narrowed(query, OPEN)):
+            yield told
+
     async def count_workflows(self, query: str = "") -> WorkflowCount:
         """How many runs fit a filter (docs/filters.md); with `group by` in it also how many of each group: of
         the thousand largest. Raises CommandRejectedError for one that cannot be read, with the place."""
@@ -277,10 +297,15 @@ _CONDITION = re.compile(
 
 def _with_incidents(query: str) -> str:
     """The same filter, of those among its runs that have any. It is one that can be read."""
+    return _narrowed(query, f"{INCIDENTS} > 0")
+
+
+def _narrowed(query: str, by: str) -> str:
+    """The same filter, of those among its runs that fit another condition, too."""
     found = _CONDITION.match(query)
     condition = query if found is None else found[0]
     order = query[len(condition) :]
-    narrowed = f"{INCIDENTS} > 0 and ({condition})" if condition.strip() else f"{INCIDENTS} > 0"
+    narrowed = f"{by} and ({condition})" if condition.strip() else by
     return f"{narrowed} {order}".rstrip()
 
 

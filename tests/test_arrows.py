@@ -129,14 +129,15 @@ ARROWS = {
         "sdk interceptors clock host_id settings broker embedded persistence protocol activity_code client "
         "workers program stored failing parent host rehearsal"
     ),
-    "client": "sdk interceptors schedules broker protocol url",
+    "reasons": "sdk protocol",
+    "client": "sdk interceptors schedules broker protocol url reasons",
     "workers": "client sdk interceptors broker protocol url activity_code processes",
     "verification": (
         "sdk broker persistence settings protocol interface activities children timers updates run stored shown"
     ),
     "cli": (
         "sdk interceptors schedules activity_code broker persistence settings protocol embedded url wire "
-        "client workers program stored rehearsal verification failing parent database people host"
+        "client reasons workers program stored rehearsal verification failing parent database people host"
     ),
 }
 """Room -> the rooms that it knows, by their last words; each group from the ground up."""

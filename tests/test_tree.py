@@ -22,6 +22,7 @@ SOURCES = (
     "workers",
     "client",
     "cli",
+    "reasons",
     "rehearsal",
     "verification",
     "schedules",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from dalsegno.broker.protocol.fields import Counter, Name, Text, WireMessage
-from dalsegno.broker.protocol.replies import ReplyError
+from dalsegno.broker.protocol.replies import Description, ReplyError
 from dalsegno.broker.protocol.shown_runs import NamedAsTemporal
 from dalsegno.policies import WorkflowStatus
 from dalsegno.search_attributes import (
@@ -48,6 +48,16 @@ class FindWorkflows(WireMessage, frozen=True, kw_only=True):
     """Runs that fit a filter, in its order. `before` is the `cursor` of the page before, of the same filter."""
 
     TYPE = "control.find"
+    filter: Text = ""
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    before: Text | None = None
+
+
+class DescribeWorkflows(WireMessage, frozen=True, kw_only=True):
+    """Runs that fit a filter, described as far as rows tell, without payloads, stacks and memo: for who asks of
+    many why they do not move. `before` as in FindWorkflows."""
+
+    TYPE = "control.descriptions"
     filter: Text = ""
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     before: Text | None = None
@@ -184,4 +194,5 @@ class ControlReply(WireMessage, frozen=True, kw_only=True):
     groups: tuple[RunGroup, ...] = ()
     deadlines: tuple[ListedDeadline, ...] = ()
     search_attributes: dict[str, SearchAttributeIndexedValueType] = field(default_factory=dict)
+    descriptions: tuple[Description, ...] = ()
     error: ReplyError | None = None

@@ -63,6 +63,36 @@ class PendingActivity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The host itself runs it."""
     priority: int | None = None
     """None: the ordinary, 3."""
+    maximum_attempts: int = 0
+    """0: without a limit."""
+    heartbeat_timeout: int | None = None
+    """How long a started attempt may be silent."""
+    due_at: int | None = None
+    """When hosts do something about it of themselves: time it out, try it again, look for its task."""
+
+
+class PendingTimer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """For `describe`."""
+
+    number: int
+    fire_at: int
+
+
+class OpenRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a run has asked of another workflow that has not answered, for `describe`."""
+
+    asked: str
+    workflow_id: str
+    asked_at: int
+
+
+class ShownSuspension(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Beside the reason of a suspension, for `describe`. `kind`: "bug", "nondeterminism", "unknown_type",
+    "operator", "struck", "corrupt", or one of a later version. `retry_at`: when its code is tried again."""
+
+    kind: str
+    since: int
+    retry_at: int | None = None
 
 
 class PendingUpdate(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -200,6 +230,19 @@ class Description(NamedAsTemporal, Struct, frozen=True, kw_only=True, omit_defau
     """The first 20 that it has taken: `workflow.patched`."""
     priority: int | None = None
     """As it was started with, or has gone on with; None: the ordinary, 3."""
+    described_at: int | None = None
+    """By the clock of who describes it."""
+    moved_at: int | None = None
+    """When something was recorded of it last."""
+    suspension: ShownSuspension | None = None
+    backlog: int = 0
+    """What is recorded, and was not given to its code yet."""
+    timers: tuple[PendingTimer, ...] = ()
+    """The first 20 that fire."""
+    requests: tuple[OpenRequest, ...] = ()
+    """The first 20."""
+    times_out_at: int | None = None
+    """When the time of the run is over, or of its chain."""
 
     @property
     def typed_search_attributes(self) -> TypedSearchAttributes:

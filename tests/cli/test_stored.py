@@ -42,7 +42,7 @@ LOOKS = {
     "partitions": ("partitions",),
     "deadlines": ("deadlines",),
 }
-DIFFERS = {"waiting_for", "sequence", "next_wake_up_at", "expires_at"}
+DIFFERS = {"waiting_for", "sequence", "next_wake_up_at", "expires_at", "described_at"}
 """What only code knows, and what goes on by itself while it is looked at."""
 
 

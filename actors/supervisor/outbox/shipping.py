@@ -198,10 +198,11 @@ class Shipping:
         return form.message(effect, effect_message_id(effect.run_id, *effect_id), content_type)
 
     def _placed(self, effect: Effect, partition: PartitionID) -> Effect:
-        """A description says where its workflow lives."""
+        """A description says where its workflow lives, and when it was made."""
         if not isinstance(effect, AnswerEffect) or effect.description is None:
             return effect
-        placed = {**effect.description, "partition": partition.number, "host_id": self._host_id()}
+        where = {"partition": partition.number, "host_id": self._host_id(), "described_at": self._clock.now()}
+        placed = {**effect.description, **where}
         return replace(effect, description=placed)
 
     # --- messages that are no workflow's --------------------------------------------------------------------

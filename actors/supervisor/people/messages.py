@@ -14,7 +14,7 @@ from dalsegno.broker.protocol.messages import FindWorkflows
 from dalsegno.errors import InvalidMessageError
 from dalsegno.persistence.reader_port import PeopleReader
 
-_PAGED = wire.ListWorkflows | FindWorkflows | wire.GetHistory | wire.ListDeadlines
+_PAGED = wire.ListWorkflows | FindWorkflows | wire.GetHistory | wire.ListDeadlines | wire.DescribeWorkflows
 
 
 def stored_message(reader: PeopleReader, question: wire.WireMessage, caller: Caller) -> Message:

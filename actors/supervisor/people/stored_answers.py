@@ -24,7 +24,12 @@ from dalsegno.actors.workflow_actor.stored.history import events_for_people, fir
 from dalsegno.broker import topology
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.messages import CountWorkflows, FindWorkflows
-from dalsegno.errors import CommandRejectedError, UnsupportedError, WorkflowNotFoundError
+from dalsegno.errors import (
+    CommandRejectedError,
+    UnreadableRowError,
+    UnsupportedError,
+    WorkflowNotFoundError,
+)
 from dalsegno.persistence.deadlines_port import FoundDeadline
 from dalsegno.persistence.filters.grammar import parse
 from dalsegno.persistence.port import Cluster, JournalRow, ListedRun
@@ -38,6 +43,9 @@ PAGE_ITEMS_MAX = 5_000
 ROW_ITEMS_MAX = 20_000
 """Rows of one page, values in one page of a history, and in one row that is a page by itself. To put them into
 a message takes some milliseconds, in which nothing else of this process runs."""
+
+DESCRIPTIONS_MAX = 50
+"""Of one page: each is a load of an instance."""
 
 BREAK_SECONDS = 0.0002
 """After each row, so that others have the interpreter. They would get it, but not before Python's switch
@@ -71,6 +79,24 @@ def found_page(reader: PeopleReader, question: FindWorkflows) -> wire.ControlRep
     limit = min(question.limit, ROWS_MAX)
     rows, cursor = reader.find_runs(wanted, limit=limit, before=question.before)
     return wire.ControlReply(workflows=tuple(_summary(row) for row in rows), cursor=cursor)
+
+
+def descriptions_page(reader: PeopleReader, question: wire.DescribeWorkflows) -> wire.ControlReply:
+    """Raises as found_page. Each takes as long as to load its instance."""
+    wanted = parse(question.filter, now=_now(), declared=reader.fields())
+    if wanted.group_by:
+        raise CommandRejectedError("A filter with 'group by' counts runs; it describes none.")
+    limit = min(question.limit, DESCRIPTIONS_MAX)
+    rows, cursor = reader.find_runs(wanted, limit=limit, before=question.before)
+    told = []
+    for row in rows:
+        try:
+            one = _described(reader, row)
+        except UnreadableRowError as error:  # a row that cannot be read does not hide all others
+            one = _of_row(row, str(error))
+        told.append(replace(replies.spare(one), described_at=_now()))
+        time.sleep(BREAK_SECONDS)
+    return wire.ControlReply(descriptions=tuple(told), cursor=cursor)
 
 
 def counted(reader: PeopleReader, question: CountWorkflows) -> wire.ControlReply:
@@ -174,6 +200,7 @@ ANSWERS: dict[type[wire.WireMessage], Callable[[PeopleReader, Any], wire.Control
     FindWorkflows: found_page,
     CountWorkflows: counted,
     wire.ListDeadlines: deadlines_page,
+    wire.DescribeWorkflows: descriptions_page,
     wire.GetHistory: history_page,
     wire.ListHosts: _hosts,
     wire.ListPartitions: _partitions,
@@ -194,7 +221,7 @@ def description(reader: PeopleReader, workflow_id: str, run_id: str | None) -> w
     """As far as rows tell: not what code waits for beside activities and timers, and of heartbeats what was
     kept. Raises WorkflowNotFoundError."""
     run = _run(reader, workflow_id, run_id)
-    told = _described(reader, run)
+    told = replace(_described(reader, run), described_at=_now())
     cluster = reader.cluster()
     if not cluster.leases:
         return told
@@ -270,22 +297,27 @@ def _described(reader: PeopleReader, run: ListedRun) -> wire.Description:
     except UnloadableStateError as error:
         # It runs all the same, where hosts are newer.
         reason = run.reason or (None if isinstance(error, NewerStateError) else str(error))
-        return wire.Description(
-            workflow_id=run.workflow_id,
-            run_id=run.run_id,
-            workflow_type=run.workflow_type,
-            task_queue=run.task_queue,
-            status=run.status,
-            sequence=error.sequence,
-            started_at=run.started_at,
-            closed_at=run.closed_at,
-            suspended_reason=reason,
-            left_out=() if reason == str(error) else (f"all that its journal holds: {error}",),
-        )
+        left_out = () if reason == str(error) else (f"all that its journal holds: {error}",)
+        return replace(_of_row(run, reason), sequence=error.sequence, left_out=left_out)
     if run.status is WorkflowStatus.SUSPENDED and told.suspended_reason is None:
         # It could not be run when a host tried.
         return replace(told, status=run.status, suspended_reason=run.reason)
     return told
+
+
+def _of_row(run: ListedRun, reason: str | None) -> wire.Description:
+    """What the list of runs has of it."""
+    return wire.Description(
+        workflow_id=run.workflow_id,
+        run_id=run.run_id,
+        workflow_type=run.workflow_type,
+        task_queue=run.task_queue,
+        status=run.status,
+        sequence=0,
+        started_at=run.started_at,
+        closed_at=run.closed_at,
+        suspended_reason=reason,
+    )
 
 
 def _summary(row: ListedRun) -> wire.WorkflowSummary:

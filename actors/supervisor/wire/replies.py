@@ -28,6 +28,10 @@ from dalsegno.policies import WorkflowStatus
 TEXT_LIMIT = 10_000
 """Characters of an error's sentence."""
 
+SPARE_MAX = 20
+BRIEF_CHARACTERS = 500
+"""Of what a spare description has many of, and of what each failure says."""
+
 
 def message_id_of(caller: Caller, message_id: str | None, kind: str) -> str:
     """Of the answer to `message_id`. Message IDs of different callers may be equal."""
@@ -204,5 +208,46 @@ def description_of(fields: Mapping[str, Any]) -> wire.Description:
     quarantine = tuple(wire.UnfitSignal(**signal) for signal in fields.get("quarantine", ()))
     deadlines = tuple(wire.RunDeadline(**deadline) for deadline in fields.get("deadlines", ()))
     incidents = tuple(wire.OpenIncident(**incident) for incident in fields.get("incidents", ()))
-    own = {"quarantine": quarantine, "deadlines": deadlines, "incidents": incidents}
+    timers = tuple(wire.PendingTimer(**timer) for timer in fields.get("timers", ()))
+    requests = tuple(wire.OpenRequest(**request) for request in fields.get("requests", ()))
+    suspension = fields.get("suspension")
+    own: dict[str, object] = {"quarantine": quarantine, "deadlines": deadlines, "incidents": incidents}
+    own |= {"timers": timers, "requests": requests}
+    if suspension is not None:
+        own["suspension"] = wire.ShownSuspension(**suspension)
     return wire.Description(**{**fields, "pending_activities": pending, **own})
+
+
+def spare(told: wire.Description) -> wire.Description:
+    """Without what workflows and clients have given: payloads, memo, and of failures all but what they say."""
+    activities = tuple(
+        replace(one, last_failure=_brief(one.last_failure)) for one in told.pending_activities[:SPARE_MAX]
+    )
+    incidents = tuple(
+        replace(one, last_failure=_brief(one.last_failure), args=None) for one in told.incidents[:SPARE_MAX]
+    )
+    return replace(
+        told,
+        pending_activities=activities,
+        incidents=incidents,
+        quarantine=tuple(replace(one, args=None) for one in told.quarantine[:SPARE_MAX]),
+        children=told.children[:SPARE_MAX],
+        search_attributes={},
+        compensations=(),
+        patches=(),
+        memo={},
+        details="",
+        input=None,
+        result=None,
+        failure=_brief(told.failure),
+    )
+
+
+def _brief(failure: Failure | None) -> Failure | None:
+    """The innermost cause, which says most."""
+    while failure is not None and failure.cause is not None and not failure.type:
+        failure = failure.cause
+    if failure is None:
+        return None
+    message = failure.message[:BRIEF_CHARACTERS]
+    return replace(failure, message=message, stack="", details=(), parts=(), cause=None)

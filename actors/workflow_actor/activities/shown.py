@@ -8,7 +8,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activities.activity import Activity
+from dalsegno.actors.workflow_actor.activities.due import next_obligation
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.failure import Failure
 from dalsegno.priority import level_in, named
 
@@ -54,6 +56,7 @@ def waited_for(activities: Mapping[int, Activity]) -> Iterator[str]:
 
 def described(activity: Activity, heartbeats: Heartbeats, room: FailureRoom) -> dict[str, Any]:
     """The fields of the wire's PendingActivity."""
+    due_at, _ = next_obligation(activity, alive_at=heartbeats.alive_at(activity))
     return {
         "activity_id": activity.spec.activity_id,
         "activity_type": activity.spec.activity_type,
@@ -69,4 +72,7 @@ def described(activity: Activity, heartbeats: Heartbeats, room: FailureRoom) -> 
         "outside": activity.outside,
         "started_at": activity.started_at,
         "last_heartbeat_at": heartbeats.last_at(activity),
+        "maximum_attempts": activity.spec.retry.maximum_attempts,
+        "heartbeat_timeout": activity.silence_limit,
+        "due_at": None if due_at >= FAR_FUTURE else due_at,
     }

@@ -29,4 +29,6 @@ def described(
         "last_failure": fit(local.last_failure),
         "cancel_requested": local.cancel_requested,
         "is_local": True,
+        "maximum_attempts": local.spec.retry.maximum_attempts,
+        "due_at": local.due_at,
     }

@@ -16,7 +16,7 @@ from dalsegno.actors.workflow_actor.local_activities import shown as local_activ
 from dalsegno.actors.workflow_actor.program.port import Program
 from dalsegno.actors.workflow_actor.program.waits import SHOWN_MAX, first_of
 from dalsegno.actors.workflow_actor.run.inputs import Begin
-from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.run.state import Suspension, WorkflowState
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.signals.shown import counted, in_quarantine
 from dalsegno.actors.workflow_actor.timers import shown as timers
@@ -119,7 +119,19 @@ def describe(
         "begins_at": state.info.begins_at if state.is_delayed else None,
         "patches": state.patches[:SHOWN_MAX],
         "details": state.signed.details if program is None else program.details,
+        "moved_at": state.time,
+        "suspension": _suspension(suspension),
+        "backlog": 0 if state.is_closed else len(backlog),
+        "timers": timers.described(state.timers),
+        "requests": externals.described(state.externals),
+        "times_out_at": None if state.is_closed else state.deadline,
     }
+
+
+def _suspension(suspension: Suspension | None) -> dict[str, Any] | None:
+    if suspension is None:
+        return None
+    return {"kind": suspension.kind, "since": suspension.since, "retry_at": suspension.retry_at}
 
 
 def _args(state: WorkflowState) -> tuple[Payload, ...] | None:
