@@ -341,7 +341,9 @@ def _of_messages(evidence: Evidence) -> Iterator[Reason]:
     unhandled = tuple(found[1] for wait in run.waiting_for if (found := _UNHANDLED.fullmatch(wait)))
     if unhandled:
         yield SignalUnhandled(**_of(evidence), names=unhandled, handled=evidence.signals, waits=waits)
-    timer_at = run.timers[0].fire_at if run.timers else (run.next_wake_up_at if run.pending_timers else None)
+    timer = min(run.timers, key=lambda one: one.fire_at, default=None)
+    timer_at = run.next_wake_up_at if timer is None and run.pending_timers else None
+    timer_at = timer_at if timer is None else timer.fire_at
     if waits or not _has_more(run):
         yield MessageAwaited(
             **_of(evidence),
@@ -354,7 +356,7 @@ def _of_messages(evidence: Evidence) -> Iterator[Reason]:
             times_out_at=run.times_out_at,
         )
     if timer_at is not None:
-        yield _timer(evidence, timer_at)
+        yield _timer(evidence, timer_at, None if timer is None else timer.number)
 
 
 def _has_more(run: Description) -> bool:
@@ -363,11 +365,10 @@ def _has_more(run: Description) -> bool:
     return any(pending) or bool(run.backlog) or run.begins_at is not None or bool(run.waiting_for)
 
 
-def _timer(evidence: Evidence, fires_at: int) -> Reason:
+def _timer(evidence: Evidence, fires_at: int, number: int | None) -> Reason:
     run = evidence.run
-    number = run.timers[0].number if run.timers else None
     lines = (found for wait in run.waiting_for if (found := _TIMER_LINE.fullmatch(wait)))
-    line = next((found[2] for found in lines if number in (None, int(found[1]))), "")
+    line = next((found[2] for found in lines if number == int(found[1])), "")
     return TimerPending(
         **_of(evidence),
         since=run.moved_at,

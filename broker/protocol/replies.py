@@ -238,7 +238,7 @@ class Description(NamedAsTemporal, Struct, frozen=True, kw_only=True, omit_defau
     backlog: int = 0
     """What is recorded, and was not given to its code yet."""
     timers: tuple[PendingTimer, ...] = ()
-    """The first 20 that fire."""
+    """The first 20, by number."""
     requests: tuple[OpenRequest, ...] = ()
     """The first 20."""
     times_out_at: int | None = None

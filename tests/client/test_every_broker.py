@@ -5,16 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from dalsegno.broker.embedded import EmbeddedBroker, EmbeddedServer
-from dalsegno.broker.port import Binding, Broker
-from dalsegno.broker.protocol.messages import Reply, StartWorkflow
-from dalsegno.broker.topology import COMMANDS_EXCHANGE, partition_queue, routing_key_of, slot_of
+from dalsegno.broker.port import Binding, Broker, Message, Outcome, Outgoing, Queue, Topology
+from dalsegno.broker.protocol.messages import (
+    ControlReply,
+    DescribeWorkflow,
+    HostInfo,
+    ListHosts,
+    ListPartitions,
+    PartitionInfo,
+    Reply,
+    StartWorkflow,
+)
+from dalsegno.broker.topology import (
+    COMMANDS_EXCHANGE,
+    CONTROL_QUEUE,
+    partition_queue,
+    routing_key_of,
+    slot_of,
+)
 from dalsegno.client import Client, NamespaceMissingError
 from dalsegno.errors import ConfigurationError
 from dalsegno.policies import WorkflowStatus
+from dalsegno.reasons.evidence import NO_QUEUE, QueueSeen
 from tests.client.conftest import IN_HASTE
 from tests.client.fake_host import PARTITIONS, FakeHost, accepted
 from tests.client.flaky_broker import FlakyBroker
@@ -88,3 +105,44 @@ async def test_a_client_is_connected_by_url(tmp_path: Path) -> None:
 async def test_a_url_that_names_no_broker_is_a_matter_of_configuration() -> None:
     with pytest.raises(ConfigurationError, match="must begin with amqp://"):
         await Client.connect("http://localhost")
+
+
+async def test_what_the_broker_has_in_queues_is_seen_also_in_those_of_others(
+    any_broker: Broker, host: FakeHost
+) -> None:
+    """A worker's own queue belongs to its connection alone."""
+    session = await any_broker.connect(on_closed=lambda reason: None)
+    deserted = Queue(f"dalsegno.tasks.deserted-{uuid4().hex}")
+    own = Queue(f"dalsegno.worker.{uuid4().hex}", durable=False)
+    await session.declare(Topology(queues=[deserted, own]))
+    publisher = await session.open_publisher(on_closed=lambda reason: None)
+    sent: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    publisher.publish([Outgoing("", deserted.name, Message(body=b"task", message_id="m-1"), sent.set_result)])
+    assert await sent is Outcome.CONFIRMED
+    async with Client(any_broker, timings=IN_HASTE) as client:
+        names = CONTROL_QUEUE, deserted.name, own.name, "dalsegno.worker.gone"
+        seen = await client._engine.queues(names)
+        again = await client._engine.queues(names)  # a refusal costs a channel, and the next one opens another
+    assert seen == again
+    assert (seen[CONTROL_QUEUE].exists, seen[CONTROL_QUEUE].has_consumers) == (True, True)
+    assert seen[deserted.name] == QueueSeen(exists=True, has_consumers=False, waiting=1)
+    assert seen[own.name].exists
+    assert seen["dalsegno.worker.gone"] == NO_QUEUE
+    await session.close()
+
+
+async def test_without_a_host_that_is_the_reason_and_so_is_one_that_does_not_answer(
+    any_broker: Broker, host: FakeHost
+) -> None:
+    host.scripts[DescribeWorkflow] = lambda request: []
+    host.scripts[ListHosts] = lambda request: [ControlReply(hosts=(HostInfo(host_id="h-1", expires_at=1),))]
+    owners = tuple(PartitionInfo(partition=number, owner="h-1") for number in range(PARTITIONS))
+    host.scripts[ListPartitions] = lambda request: [ControlReply(partitions=owners)]
+    async with Client(any_broker, timings=IN_HASTE) as client:
+        silent = await client.why("order-1", timeout=0.2)
+        assert f"Host h-1, the owner of partition {slot_of('order-1') % PARTITIONS}" in silent.sentence
+        host.scripts[ListHosts] = lambda request: [ControlReply()]
+        assert (await client.why("order-1", timeout=0.2)).reason.kind == "no_owner"
+        await host.close()
+        alone = await client.why("order-1")
+    assert (alone.reason.kind, alone.is_stuck) == ("no_host", True)

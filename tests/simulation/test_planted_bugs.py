@@ -10,6 +10,7 @@ from tests.simulation.language import FULL_FROM, LONG_FROM, MOVING_FROM, SWITCHI
 from tests.simulation.planted import BUGS, dedupe_dropped
 from tests.simulation.planted_full import FULL_BUGS
 from tests.simulation.planted_lasting import LASTING_BUGS, MOVING_BUGS
+from tests.simulation.planted_reasons import REASON_BUGS
 from tests.simulation.planted_releases import Plant
 from tests.simulation.planted_switching import SWITCHING_BUGS
 from tests.simulation.planted_words import WORD_BUGS
@@ -61,6 +62,12 @@ def test_one_of_what_comes_with_starts_or_does_not_fit_or_is_listed_is_found(pla
 @pytest.mark.parametrize("plant", SWITCHING_BUGS, ids=lambda plant: plant.__name__)
 def test_one_of_codecs_stores_and_interceptors_that_are_switched_on_is_found(plant: Plant) -> None:
     must_be_found(plant, range(SWITCHING_FROM, 2 * SWITCHING_FROM), by=SWITCHING_BUGS[plant])
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("plant", REASON_BUGS, ids=lambda plant: plant.__name__)
+def test_one_that_gives_no_reason_or_a_false_one_is_found(plant: Plant) -> None:
+    must_be_found(plant, range(WHOLE_FROM, 2 * WHOLE_FROM), by=("why",))
 
 
 @pytest.mark.timeout(300)

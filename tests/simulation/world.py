@@ -31,6 +31,7 @@ from tests.simulation.bounds import Bounds
 from tests.simulation.broker_model import BrokerModel
 from tests.simulation.client import Client
 from tests.simulation.client_invariants import ClientInvariants
+from tests.simulation.explaining import Explaining
 from tests.simulation.faults import FaultID, Faults
 from tests.simulation.full_workflows import DECLARED
 from tests.simulation.history import History
@@ -124,7 +125,12 @@ class Simulation:
         """Raises Violation."""
         with self._deterministic():
             self._begin()
+            explaining = Explaining(self)
+            for moment in explaining.moments(until=STORM):
+                self.scheduler.run(until=moment)
+                explaining.look()
             self.scheduler.run(until=STORM)
+            explaining.look_at_what_is_open()
             self.faults.active = False
             self.releases.finish(self.hosts.values())
             self.scheduler.trace("weather", "the storm is over")
@@ -136,6 +142,8 @@ class Simulation:
             if not any(self._rests() for _ in range(RESTS)):
                 raise Violation("unrest", "all is done, and hosts go on and on telling each other")
             AtTheEnd(self).look()
+            explaining.look()
+            explaining.look_at_what_is_open()
 
     def _rests(self) -> bool:
         before = self.invariants.removed

@@ -72,6 +72,24 @@ async def test_it_is_found_among_all_workflows_tried_again_and_completed(client:
     assert [one async for one in client.list_incidents() if one.workflow_id == order.id] == []
 
 
+async def test_why_says_that_a_person_is_waited_for_and_what_is_missing(client: Client, closed: Path) -> None:
+    order = await client.start(Charged.run, str(closed), id=f"order-{uuid4()}")
+    await opened(order)
+    why = await order.why()
+    assert (why.reason.kind, why.is_stuck) == ("incident", True)
+    assert "activity charge (ID 1) failed after 1 attempt: Closed: the bank is closed" in why.sentence
+    assert why.helps == f"dalsegno incidents retry {order.id} 1"
+
+    unknown = await client.start("Unheard", id=f"unheard-{uuid4()}")
+    why = await unknown.why()
+    assert (why.reason.kind, why.helps) == ("suspended", "dalsegno host MODULES")
+    query = f"WorkflowID in ('{order.id}', '{unknown.id}')"
+    groups = {why.workflow_id: why.reason.group async for why in client.why_all(query)}
+    assert groups == {order.id: "incident: charge", unknown.id: "suspended: unknown_type, type Unheard"}
+    await order.terminate()
+    await unknown.terminate()
+
+
 async def test_the_workflow_goes_on_when_what_it_needs_is_there_again(client: Client, closed: Path) -> None:
     order = await client.start(Charged.run, str(closed), id=f"order-{uuid4()}")
     await opened(order)

@@ -204,18 +204,27 @@ def described(told: wire.Description) -> wire.Reply:
 
 def description_of(fields: Mapping[str, Any]) -> wire.Description:
     """Of the wire's own kinds in all its parts, which leave out what there is nothing to say for."""
-    pending = tuple(wire.PendingActivity(**activity) for activity in fields.get("pending_activities", ()))
-    quarantine = tuple(wire.UnfitSignal(**signal) for signal in fields.get("quarantine", ()))
-    deadlines = tuple(wire.RunDeadline(**deadline) for deadline in fields.get("deadlines", ()))
-    incidents = tuple(wire.OpenIncident(**incident) for incident in fields.get("incidents", ()))
-    timers = tuple(wire.PendingTimer(**timer) for timer in fields.get("timers", ()))
-    requests = tuple(wire.OpenRequest(**request) for request in fields.get("requests", ()))
     suspension = fields.get("suspension")
-    own: dict[str, object] = {"quarantine": quarantine, "deadlines": deadlines, "incidents": incidents}
-    own |= {"timers": timers, "requests": requests}
+    own: dict[str, Any] = {
+        name: tuple(kind(**one) for one in fields.get(name, ())) for name, kind in _PARTS.items()
+    }
     if suspension is not None:
         own["suspension"] = wire.ShownSuspension(**suspension)
-    return wire.Description(**{**fields, "pending_activities": pending, **own})
+    return wire.Description(**{**fields, **own})
+
+
+_PARTS: dict[str, type[Any]] = {
+    "pending_activities": wire.PendingActivity,
+    "quarantine": wire.UnfitSignal,
+    "deadlines": wire.RunDeadline,
+    "incidents": wire.OpenIncident,
+    "updates": wire.PendingUpdate,
+    "compensations": wire.PendingCompensation,
+    "children": wire.OpenChild,
+    "timers": wire.PendingTimer,
+    "requests": wire.OpenRequest,
+}
+"""Of a description: fields that have several of one kind."""
 
 
 def spare(told: wire.Description) -> wire.Description:
