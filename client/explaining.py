@@ -91,7 +91,7 @@ async def why(
     if isinstance(child, ChildOpen) and len(above) < CHILDREN_MAX and child.child_id not in above:
         with suppress(WorkflowNotFoundError):  # it has not begun
             below = await why(engine, child.child_id, timeout=timeout, above=(*above, workflow_id))
-            told = replace(told, child=below)
+            told = structs.replace(told, child=below)
     return told
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from dalsegno.broker.protocol.messages import Description, PendingActivity
 from dalsegno.policies import WorkflowStatus

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from dalsegno.reasons.reason import Reason
@@ -11,8 +10,7 @@ from dalsegno.reasons.words import ago, command, counted, due, moment, since
 WORKER_QUEUE = "dalsegno.worker."
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ActivityReason(Reason):
+class ActivityReason(Reason, frozen=True, kw_only=True):
     """Of one activity. `maximum_attempts` 0: there is no limit."""
 
     activity_id: str
@@ -45,8 +43,7 @@ class ActivityReason(Reason):
         return " It was asked to stop." if self.cancel_requested else ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class IncidentOpen(ActivityReason):
+class IncidentOpen(ActivityReason, frozen=True, kw_only=True):
     """All attempts have failed, and a person is to say what becomes of it."""
 
     kind: ClassVar[str] = "incident"
@@ -70,8 +67,7 @@ class IncidentOpen(ActivityReason):
         return command("incidents", "retry", self.workflow_id, str(self.number))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ActivityUnknown(ActivityReason):
+class ActivityUnknown(ActivityReason, frozen=True, kw_only=True):
     """The worker that took its task has no such activity. `said` is what it answered."""
 
     kind: ClassVar[str] = "activity_unknown"
@@ -96,8 +92,7 @@ class ActivityUnknown(ActivityReason):
         return f"{self.activity_type} on task queue {self.task_queue}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NoWorker(ActivityReason):
+class NoWorker(ActivityReason, frozen=True, kw_only=True):
     """Nobody consumes its task queue. `waiting` tasks lie there; `sibling` is the workflow's own task queue,
     where that has workers: the name may be mistaken."""
 
@@ -127,8 +122,7 @@ class NoWorker(ActivityReason):
         return f"task queue {self.task_queue}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WorkerGone(ActivityReason):
+class WorkerGone(ActivityReason, frozen=True, kw_only=True):
     """The worker that works on it is not connected any more. `noticed_at`: when its hosts find that out."""
 
     kind: ClassVar[str] = "worker_gone"
@@ -148,8 +142,7 @@ class WorkerGone(ActivityReason):
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RetryPending(ActivityReason):
+class RetryPending(ActivityReason, frozen=True, kw_only=True):
     """The attempt before has failed, and the next one has a time."""
 
     kind: ClassVar[str] = "retry"
@@ -168,8 +161,7 @@ class RetryPending(ActivityReason):
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TaskQueued(ActivityReason):
+class TaskQueued(ActivityReason, frozen=True, kw_only=True):
     """Its task queue has workers, and tasks that none of them has room for."""
 
     kind: ClassVar[str] = "task_queued"
@@ -192,8 +184,7 @@ class TaskQueued(ActivityReason):
         return f"task queue {self.task_queue}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TaskHeld(ActivityReason):
+class TaskHeld(ActivityReason, frozen=True, kw_only=True):
     """Its task is in no queue: a worker has it that has not said so, or it is on its way there."""
 
     kind: ClassVar[str] = "task_held"
@@ -212,8 +203,7 @@ class TaskHeld(ActivityReason):
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TaskSent(ActivityReason):
+class TaskSent(ActivityReason, frozen=True, kw_only=True):
     """Its task was sent, no worker has said that it works on it, and the broker was not asked."""
 
     kind: ClassVar[str] = "task_sent"
@@ -231,8 +221,7 @@ class TaskSent(ActivityReason):
         return f"task queue {self.task_queue}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AttemptRuns(ActivityReason):
+class AttemptRuns(ActivityReason, frozen=True, kw_only=True):
     """A worker works on it. `heartbeat_timeout` None: it sends no heartbeats."""
 
     kind: ClassVar[str] = "attempt_runs"
@@ -260,8 +249,7 @@ class AttemptRuns(ActivityReason):
         return "has sent no heartbeat that is known"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OutsideAwaited(ActivityReason):
+class OutsideAwaited(ActivityReason, frozen=True, kw_only=True):
     """It goes on outside of its worker, and somebody completes it by its token or ID."""
 
     kind: ClassVar[str] = "outside"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from dalsegno.reasons.reason import Reason
 from dalsegno.reasons.words import counted
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NoHost(Reason):
+class NoHost(Reason, frozen=True, kw_only=True):
     """No host runs in the namespace."""
 
     kind: ClassVar[str] = "no_host"
@@ -25,8 +23,7 @@ class NoHost(Reason):
         return "dalsegno host MODULES"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NoOwner(Reason):
+class NoOwner(Reason, frozen=True, kw_only=True):
     """`waiting`: messages in the partition's queue, if that was looked at."""
 
     kind: ClassVar[str] = "no_owner"
@@ -51,8 +48,7 @@ class NoOwner(Reason):
         return f"partition {self.partition}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HostSilent(Reason):
+class HostSilent(Reason, frozen=True, kw_only=True):
     """Somebody consumes the partition, and no answer came within `seconds`."""
 
     kind: ClassVar[str] = "host_silent"

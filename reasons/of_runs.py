@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from dalsegno.policies import WorkflowStatus
@@ -10,8 +9,7 @@ from dalsegno.reasons.reason import Reason
 from dalsegno.reasons.words import command, counted, due, moment, since
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ended(Reason):
+class Ended(Reason, frozen=True, kw_only=True):
     """It moves no more. `since` is when it has ended."""
 
     kind: ClassVar[str] = "ended"
@@ -45,8 +43,7 @@ SUSPENSIONS = {
 """By kind of suspension: what has happened."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CodeStuck(Reason):
+class CodeStuck(Reason, frozen=True, kw_only=True):
     """It is suspended, and nobody asked for that. `cause` is one of SUSPENSIONS, or empty if it is not known;
     `because` names the line, where there is one. `retry_at`: when the code is tried again."""
 
@@ -81,8 +78,7 @@ class CodeStuck(Reason):
         return f"{self.cause or 'unreadable'}, type {self.workflow_type}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Paused(Reason):
+class Paused(Reason, frozen=True, kw_only=True):
     """Somebody has suspended it."""
 
     kind: ClassVar[str] = "paused"
@@ -99,8 +95,7 @@ class Paused(Reason):
         return command("workflow", "resume", self.workflow_id)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NotRead(Reason):
+class NotRead(Reason, frozen=True, kw_only=True):
     """Its rows were written by a newer version, and are not read here."""
 
     kind: ClassVar[str] = "unread"
@@ -115,8 +110,7 @@ class NotRead(Reason):
         return "dalsegno hosts"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StartDelayed(Reason):
+class StartDelayed(Reason, frozen=True, kw_only=True):
     """Its code is to begin later: a delay, or the pause before another attempt of the workflow."""
 
     kind: ClassVar[str] = "start_delayed"
@@ -129,8 +123,7 @@ class StartDelayed(Reason):
         return f"Its start is delayed: its code begins {due(self.begins_at, self.asked_at)}{which}."
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CodeDue(Reason):
+class CodeDue(Reason, frozen=True, kw_only=True):
     """What is recorded is about to be given to its code."""
 
     kind: ClassVar[str] = "code_due"
@@ -144,8 +137,7 @@ class CodeDue(Reason):
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Overdue(Reason):
+class Overdue(Reason, frozen=True, kw_only=True):
     """What a host was to do of itself, and has not done: since `since`."""
 
     kind: ClassVar[str] = "overdue"
@@ -164,8 +156,7 @@ class Overdue(Reason):
         return "dalsegno partitions"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChildOpen(Reason):
+class ChildOpen(Reason, frozen=True, kw_only=True):
     """A child workflow has not ended, or not begun."""
 
     kind: ClassVar[str] = "child"
@@ -192,8 +183,7 @@ class ChildOpen(Reason):
         return self.child_type
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AnswerAwaited(Reason):
+class AnswerAwaited(Reason, frozen=True, kw_only=True):
     """It has asked another workflow for something. `asked`: "signal", "cancel", "terminate", "end", "start"."""
 
     kind: ClassVar[str] = "other_workflow"
@@ -220,8 +210,7 @@ class AnswerAwaited(Reason):
         return self.asked
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class UpdateOpen(Reason):
+class UpdateOpen(Reason, frozen=True, kw_only=True):
     """An update is being handled, or is about to be. `handler`: where it stands, if that is known."""
 
     kind: ClassVar[str] = "update"
@@ -242,8 +231,7 @@ class UpdateOpen(Reason):
         return self.name
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SignalSetAside(Reason):
+class SignalSetAside(Reason, frozen=True, kw_only=True):
     """A signal has come that does not fit its handler."""
 
     kind: ClassVar[str] = "signal_set_aside"
@@ -270,8 +258,7 @@ class SignalSetAside(Reason):
         return self.name
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SignalUnhandled(Reason):
+class SignalUnhandled(Reason, frozen=True, kw_only=True):
     """A signal has come for whose name its code has no handler, so far."""
 
     kind: ClassVar[str] = "signal_unhandled"
@@ -296,8 +283,7 @@ class SignalUnhandled(Reason):
         return ", ".join(self.names)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MessageAwaited(Reason):
+class MessageAwaited(Reason, frozen=True, kw_only=True):
     """Nothing is pending by which it would go on of itself: a signal or an update has to come. `waits` is where
     its code stands, where that was asked; `handled` are the signals and updates that it has handlers for.
     `timer_at`: when it stops waiting for that. `times_out_at`: when the time of the run is over."""
@@ -338,8 +324,7 @@ class MessageAwaited(Reason):
         return f"type {self.workflow_type}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TimerPending(Reason):
+class TimerPending(Reason, frozen=True, kw_only=True):
     """`line` is where its code asked for it, where that is known."""
 
     kind: ClassVar[str] = "timer"
@@ -361,8 +346,7 @@ class TimerPending(Reason):
         return f"type {self.workflow_type}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unexplained(Reason):
+class Unexplained(Reason, frozen=True, kw_only=True):
     """There is none of all those: a defect of ours."""
 
     kind: ClassVar[str] = "unexplained"

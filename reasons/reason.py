@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from dalsegno.policies import WorkflowStatus
 
 GROUP_CHARACTERS_MAX = 120
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True, kw_only=True):
     """Why a workflow does not move. Its class is one of a closed list, which `kind` names; times are whole
     microseconds since 1970, UTC.
 
@@ -50,13 +50,12 @@ class Reason:
 
     def as_map(self) -> dict[str, Any]:
         """For machines: its fields, and what is derived from them."""
-        own = {one.name: getattr(self, one.name) for one in fields(self)}
+        own = {name: getattr(self, name) for name in self.__struct_fields__}
         told = {"kind": self.kind, "stuck": self.is_stuck, "sentence": self.sentence, "helps": self.helps}
         return {**told, **{name: value for name, value in own.items() if name != "workflow_id"}}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Why:
+class Why(Struct, frozen=True, kw_only=True):
     """The answer: one `reason`, and `also` what else could move the workflow. `status` and the fields beside it
     are None where no host could tell. Where it waits for a child, `child` says why that does not move."""
 

@@ -35,11 +35,14 @@ if TYPE_CHECKING:
         ListedDeadline,
         OpenChild,
         OpenIncident,
+        OpenRequest,
         PartitionInfo,
         PendingActivity,
         PendingCompensation,
+        PendingTimer,
         PendingUpdate,
         RunDeadline,
+        ShownSuspension,
         UnfitSignal,
         WorkflowSummary,
     )
@@ -155,6 +158,7 @@ if TYPE_CHECKING:
         WorkflowUpdateStage,
     )
     from dalsegno.priority import Priority
+    from dalsegno.reasons.reason import Reason, Why
     from dalsegno.schedules.action import ScheduleActionStartWorkflow
     from dalsegno.schedules.policies import ScheduleOverlapPolicy
     from dalsegno.schedules.schedule import (
@@ -243,6 +247,7 @@ __all__ = [
     "OnSuspended",
     "OpenChild",
     "OpenIncident",
+    "OpenRequest",
     "PartitionInfo",
     "Payload",
     "PayloadCodec",
@@ -255,6 +260,7 @@ __all__ = [
     "PayloadStoreError",
     "PendingActivity",
     "PendingCompensation",
+    "PendingTimer",
     "PendingUpdate",
     "Pong",
     "Priority",
@@ -265,6 +271,7 @@ __all__ = [
     "QueryRejectCondition",
     "RawValue",
     "ReadOnlyError",
+    "Reason",
     "RetryPolicy",
     "RetryState",
     "RunDeadline",
@@ -296,6 +303,7 @@ __all__ = [
     "SearchAttributePair",
     "SearchAttributeUpdate",
     "SetTimer",
+    "ShownSuspension",
     "SignalDecorator",
     "SignalMethod",
     "SignalOf",
@@ -320,6 +328,7 @@ __all__ = [
     "UpdateDecorator",
     "UpdateMethod",
     "UpdateOf",
+    "Why",
     "WithStartWorkflowOperation",
     "Worker",
     "WorkerLostError",
@@ -359,8 +368,9 @@ _HOMES = {
     "dalsegno.broker.port": "Broker",
     "dalsegno.broker.protocol.codec": "MessageTooLargeError",
     "dalsegno.broker.protocol.messages": (
-        "Description HistoryEntry HostInfo ListedDeadline OpenChild OpenIncident PartitionInfo PendingActivity "
-        "PendingCompensation PendingUpdate RunDeadline UnfitSignal WorkflowSummary"
+        "Description HistoryEntry HostInfo ListedDeadline OpenChild OpenIncident OpenRequest PartitionInfo "
+        "PendingActivity PendingCompensation PendingTimer PendingUpdate RunDeadline ShownSuspension "
+        "UnfitSignal WorkflowSummary"
     ),
     "dalsegno.client": (
         "AsyncActivityHandle Client ClientTimings Connecting ListedIncident NamespaceMissingError "
@@ -405,6 +415,7 @@ _HOMES = {
         "WorkflowIDReusePolicy WorkflowStatus WorkflowUpdateStage"
     ),
     "dalsegno.priority": "Priority",
+    "dalsegno.reasons.reason": "Reason Why",
     "dalsegno.schedules.action": "ScheduleActionStartWorkflow",
     "dalsegno.schedules.policies": "ScheduleOverlapPolicy",
     "dalsegno.schedules.schedule": (
