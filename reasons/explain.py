@@ -133,8 +133,10 @@ def _all(evidence: Evidence) -> Iterator[Reason]:
         return
     yield from _of_hosts(evidence)
     if run.left_out and run.left_out[0].startswith(NEWER_ROWS):
-        because_ = run.left_out[0].removeprefix(NEWER_ROWS)
-        yield NotRead(**_of(evidence), because=because_)
+        yield NotRead(**_of(evidence), because=run.left_out[0].removeprefix(NEWER_ROWS), is_newer=True)
+        return
+    if run.suspended_reason and run.status is not WorkflowStatus.SUSPENDED:
+        yield NotRead(**_of(evidence), because=run.suspended_reason)  # no host has met that yet
         return
     if run.status is WorkflowStatus.SUSPENDED:
         yield _suspended(evidence)

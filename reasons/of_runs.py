@@ -96,18 +96,19 @@ class Paused(Reason, frozen=True, kw_only=True):
 
 
 class NotRead(Reason, frozen=True, kw_only=True):
-    """Its rows were written by a newer version, and are not read here."""
+    """Its rows cannot be read by who was asked: they are damaged, or a newer version has written them."""
 
     kind: ClassVar[str] = "unread"
     because: str
+    is_newer: bool = False
 
     @property
     def sentence(self) -> str:
-        return f"It is open, and what is stored of it cannot be read here: {self.because}."
+        return f"It is open, and what is stored of it cannot be read here: {self.because.rstrip('.')}."
 
     @property
     def helps(self) -> str | None:
-        return "dalsegno hosts"
+        return "dalsegno hosts" if self.is_newer else "dalsegno verify"
 
 
 class StartDelayed(Reason, frozen=True, kw_only=True):

@@ -312,6 +312,14 @@ def test_nothing_that_is_pending_means_that_a_message_is_waited_for_where_the_co
     assert of(run()).sentence.startswith("It waits for a signal or an update; nothing was recorded of it since")
 
 
+def test_rows_that_are_damaged_are_told_also_where_no_host_has_met_that_yet() -> None:
+    told = of(run(suspended_reason="journal row 3 is damaged."))
+    assert (
+        told.sentence == "It is open, and what is stored of it cannot be read here: journal row 3 is damaged."
+    )
+    assert told.helps == "dalsegno verify"
+
+
 def test_a_local_activity_is_its_hosts_and_no_worker_is_looked_for() -> None:
     runs = run(pending_activities=(activity("started", is_local=True, attempt=1, maximum_attempts=0),))
     assert of(runs).sentence == "Its host runs local activity charge (ID 1), attempt 1, begun 40 s ago."
