@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from dalsegno.broker.protocol.messages import Description, PendingActivity
+from dalsegno.priority import at_level
 
 LOOKED_AT_MAX = 20
 """Task queues, and workers, of one run."""
@@ -51,12 +52,25 @@ class Evidence:
     def asked_at(self) -> int:
         return self.run.described_at or self.now
 
+    def seen_of(self, activity: PendingActivity) -> QueueSeen | None:
+        """Its task queue, with what waits at the level of the activity; None if nobody has looked. Who consumes
+        the queue consumes its levels."""
+        seen, level = (self.queues.get(name) for name in _with_level(activity))
+        if seen is None or level is None or activity.priority is None:
+            return seen
+        return replace(seen, waiting=seen.waiting + level.waiting)
+
 
 def task_queues_of(run: Description) -> tuple[str, ...]:
-    """Those to be looked at: where its tasks wait, and its own, beside which another may be a mistake."""
-    waiting = (one.task_queue for one in run.pending_activities if may_wait(one))
-    first = tuple(dict.fromkeys(waiting))[:LOOKED_AT_MAX]
-    return tuple(dict.fromkeys(chain(first, (run.task_queue,)))) if first else ()
+    """Those to be looked at: where its tasks wait, at their levels, too, and its own, beside which another may
+    be a mistake."""
+    waiting = (_with_level(one) for one in run.pending_activities if may_wait(one))
+    first = tuple(dict.fromkeys(chain.from_iterable(waiting)))[:LOOKED_AT_MAX]
+    return tuple(dict.fromkeys((*first, run.task_queue))) if first else ()
+
+
+def _with_level(activity: PendingActivity) -> tuple[str, ...]:
+    return activity.task_queue, at_level(activity.task_queue, activity.priority)
 
 
 def workers_of(run: Description) -> tuple[str, ...]:

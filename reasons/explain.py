@@ -109,6 +109,7 @@ def explain(evidence: Evidence) -> Why:
         run_id=run.run_id,
         workflow_type=run.workflow_type,
         status=run.status,
+        cancel_requested=run.cancel_requested and not run.status.closed,
     )
 
 
@@ -230,7 +231,7 @@ def _of_activity(evidence: Evidence, activity: PendingActivity) -> Reason | None
         "maximum_attempts": activity.maximum_attempts,
         "cancel_requested": activity.cancel_requested,
     }
-    seen = evidence.queues.get(activity.task_queue)
+    seen = evidence.seen_of(activity)
     if may_wait(activity) and seen is not None and not seen.has_consumers:
         return _no_worker(evidence, activity, about, seen)
     failure = None if activity.last_failure is None else innermost(activity.last_failure)
@@ -252,7 +253,7 @@ def _no_worker(evidence: Evidence, activity: PendingActivity, about: dict[str, A
 
 
 def _scheduled(evidence: Evidence, activity: PendingActivity, about: dict[str, Any]) -> Reason:
-    seen = evidence.queues.get(activity.task_queue)
+    seen = evidence.seen_of(activity)
     if seen is None:
         return TaskSent(**about, since=activity.scheduled_at)
     if seen.waiting:

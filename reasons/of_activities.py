@@ -169,10 +169,11 @@ class TaskQueued(ActivityReason, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
+        tasks = counted(self.waiting, "task")
         return (
-            f"{self._name[0].upper()}{self._name[1:]} waits{since(self.since, self.asked_at)} in task queue "
-            f"{self.task_queue!r}, whose workers are busy; {counted(self.waiting, 'task')} in the queue."
-            f"{self._asked}"
+            f"{self._name[0].upper()}{self._name[1:]} waits{since(self.since, self.asked_at)} for a worker of "
+            f"task queue {self.task_queue!r}, or one has only just begun it: {tasks} in the queue, for which "
+            f"its workers have no room yet.{self._asked}"
         )
 
     @property
@@ -237,8 +238,17 @@ class AttemptRuns(ActivityReason, frozen=True, kw_only=True):
         if self.is_local:
             return f"Its host runs local {self._name}, {self._which}, begun{taken or ' now'}.{self._asked}"
         who = "A worker" if not self.worker else f"Worker {_short(self.worker)}"
-        late = "" if self.times_out_at is None else f" It times out {due(self.times_out_at, self.asked_at)}."
+        late = "" if self.times_out_at is None else f" {self._until}."
         return f"{who} took {self._name}, {self._which},{taken}, and {self._beats}.{late}{self._asked}"
+
+    @property
+    def _until(self) -> str:
+        at = due(self.times_out_at or 0, self.asked_at)
+        return (
+            f"It times out {at}"
+            if self.heartbeat_timeout is None
+            else f"Without another beat it times out {at}"
+        )
 
     @property
     def _beats(self) -> str:

@@ -65,6 +65,7 @@ class Why(Struct, frozen=True, kw_only=True):
     run_id: str | None = None
     workflow_type: str | None = None
     status: WorkflowStatus | None = None
+    cancel_requested: bool = False
     child: Why | None = None
 
     @property
@@ -79,7 +80,9 @@ class Why(Struct, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        return self.reason.sentence
+        """The reason's; and that it was asked to stop, if its code goes on all the same."""
+        asked = " It was asked to cancel, and has not ended." if self.cancel_requested else ""
+        return f"{self.reason.sentence}{asked}"
 
     @property
     def helps(self) -> str | None:
@@ -99,6 +102,7 @@ class Why(Struct, frozen=True, kw_only=True):
             "run_id": self.run_id,
             "workflow_type": self.workflow_type,
             "status": self.status,
+            "cancel_requested": self.cancel_requested,
             "stuck": self.is_stuck,
             "reason": self.reason.as_map(),
             "also": [one.as_map() for one in self.also],

@@ -176,7 +176,7 @@ CASES: dict[str, tuple[Why, str, str | None]] = {
     ),
     "task_queued": (
         of_one("scheduled", BUSY),
-        "whose workers are busy; 7 tasks in the queue.",
+        "7 tasks in the queue, for which its workers have no room yet.",
         "dalsegno worker MODULES --task-queue default",
     ),
     "task_sent": (of_one("scheduled", None), "Rows alone do not tell", "dalsegno workflow describe o-1"),
@@ -190,7 +190,7 @@ CASES: dict[str, tuple[Why, str, str | None]] = {
             "started", last_heartbeat_at=NOW - 3 * SECOND, heartbeat_timeout=MINUTE, due_at=NOW + MINUTE, **GONE
         ),
         "Worker w.1 took activity charge (ID 1), attempt 3 of 5, 40 s ago, and beats: the last time 3 s ago. "
-        "It times out at 2026-12-01 15:01:40 UTC (in 60 s).",
+        "Without another beat it times out at 2026-12-01 15:01:40 UTC (in 60 s).",
         "dalsegno workflow describe o-1",
     ),
     "outside": (
@@ -310,6 +310,22 @@ def test_what_a_host_of_before_tells_is_enough() -> None:
 
 def test_nothing_that_is_pending_means_that_a_message_is_waited_for_where_the_code_was_not_asked() -> None:
     assert of(run()).sentence.startswith("It waits for a signal or an update; nothing was recorded of it since")
+
+
+def test_what_waits_at_the_level_of_an_activity_waits_in_its_task_queue() -> None:
+    urgent = run(pending_activities=(activity("scheduled", priority=1),))
+    assert task_queues_of(urgent) == ("default", "default:#1")
+
+    told = of(urgent, queues={"default": WORKED, "default:#1": BUSY})
+    assert (told.reason.kind, told.reason.topic) == ("task_queued", "task queue default")
+    assert of(urgent, queues={"default": WORKED, "default:#1": NO_QUEUE}).reason.kind == "task_held"
+    assert of(urgent, queues={"default": NO_QUEUE, "default:#1": BUSY}).reason.kind == "no_worker"
+
+
+def test_a_request_to_stop_that_has_not_stopped_it_is_told() -> None:
+    told = of(run(cancel_requested=True, waiting_for=CODE))
+    assert told.sentence.endswith("It was asked to cancel, and has not ended.")
+    assert not of(run(cancel_requested=True, status=WorkflowStatus.CANCELED)).cancel_requested
 
 
 def test_rows_that_are_damaged_are_told_also_where_no_host_has_met_that_yet() -> None:
