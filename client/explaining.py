@@ -3,10 +3,10 @@ says what follows from it."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import structs
@@ -25,7 +25,7 @@ from dalsegno.broker.topology import CONTROL_QUEUE, slot_of, task_queue
 from dalsegno.client.decoding import decoded
 from dalsegno.client.engine import EnginePort
 from dalsegno.client.errors import NoAnswerError
-from dalsegno.errors import CommandRejectedError, DalsegnoError, InvalidMessageError, WorkflowNotFoundError
+from dalsegno.errors import DalsegnoError, InvalidMessageError, WorkflowNotFoundError
 from dalsegno.reasons.evidence import Evidence, HostsSeen, QueueSeen, task_queues_of, workers_of
 from dalsegno.reasons.explain import explain
 from dalsegno.reasons.of_hosts import HostSilent, NoHost, NoOwner
@@ -96,7 +96,8 @@ async def why(
 
 
 def _now() -> int:
-    return time.time_ns() // 1_000
+    """The time of day, for people, where no host has said what time it is."""
+    return int(datetime.now(UTC).timestamp() * 1_000_000)
 
 
 async def _silence(engine: EnginePort, workflow_id: str, seconds: float) -> Reason:
@@ -173,7 +174,7 @@ async def _with_handlers(engine: EnginePort, evidence: Evidence) -> Evidence:
     """And the signals and updates that its code takes. Without an answer it is as it was: code may be away."""
     run = evidence.run
     question = QueryWorkflow(workflow_id=run.workflow_id, run_id=run.run_id, name=METADATA_QUERY)
-    with suppress(CommandRejectedError, NoAnswerError, DalsegnoError):
+    with suppress(DalsegnoError):
         reply = await engine.tell(question, timeout=ANSWER_SECONDS)
         if reply.result is not None:
             told = engine.converter.of_workflow(run.workflow_id).from_payload(reply.result, dict)

@@ -101,6 +101,7 @@ def explain(evidence: Evidence) -> Why:
     run = evidence.run
     rank = {kind: number for number, kind in enumerate(ORDER)}
     found = sorted(_all(evidence), key=lambda one: (rank[type(one)], one.since or 0))
+    found += _of_children(evidence, is_abandoned=True)  # which code may have started to go on without them
     first, *others = found or [Unexplained(**_of(evidence), waits=run.waiting_for)]
     return Why(
         workflow_id=run.workflow_id,
@@ -307,16 +308,25 @@ def _of_others(evidence: Evidence) -> Iterator[Reason]:
         yield AnswerAwaited(
             **_of(evidence), since=request.asked_at, asked=request.asked, other_id=request.workflow_id
         )
-    if run.children:
-        first = run.children[0]
-        yield ChildOpen(
-            **_of(evidence),
-            since=first.started_at,
-            child_id=first.workflow_id,
-            child_type=first.workflow_type,
-            child_run_id=first.run_id,
-            others=run.children_open - 1,
-        )
+    yield from _of_children(evidence, is_abandoned=False)
+
+
+def _of_children(evidence: Evidence, *, is_abandoned: bool) -> Iterator[Reason]:
+    """The first of those that outlive it, or of the others."""
+    run = evidence.run
+    if run.status is WorkflowStatus.SUSPENDED or run.status.closed:
+        return
+    for child in run.children:
+        if (child.parent_close_policy == "abandon") is is_abandoned:
+            yield ChildOpen(
+                **_of(evidence),
+                since=child.started_at,
+                child_id=child.workflow_id,
+                child_type=child.workflow_type,
+                child_run_id=child.run_id,
+                others=run.children_open - 1,
+            )
+            return
 
 
 def _of_messages(evidence: Evidence) -> Iterator[Reason]:

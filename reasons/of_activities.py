@@ -79,7 +79,7 @@ class ActivityUnknown(ActivityReason, frozen=True, kw_only=True):
     def sentence(self) -> str:
         again = "" if self.next_at is None else f" It is tried again {due(self.next_at, self.asked_at)}."
         return (
-            f"The workers of task queue {self.task_queue!r} do not know {self._name}, and it waits"
+            f"A worker of task queue {self.task_queue!r} has taken {self._name}, and does not have it"
             f"{since(self.since, self.asked_at)}. {self._which.capitalize()}: {self.said}{again}"
         )
 

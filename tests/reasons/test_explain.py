@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any, get_args
 
 import pytest
+from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.run.state import SuspensionKind
 from dalsegno.broker.protocol.messages import (
@@ -157,7 +158,7 @@ CASES: dict[str, tuple[Why, str, str | None]] = {
             last_failure=Failure(type="ActivityNotFound", message="The worker has no activity 'charge'."),
             next_attempt_at=NOW + MINUTE,
         ),
-        "The workers of task queue 'default' do not know activity charge (ID 1)",
+        "A worker of task queue 'default' has taken activity charge (ID 1), and does not have it",
         "dalsegno worker MODULES --task-queue default",
     ),
     "worker_gone": (
@@ -295,6 +296,14 @@ def test_of_several_reasons_the_one_that_matters_comes_first_and_the_others_are_
     assert told.is_stuck
     ranks = [one.kind for one in ORDER]
     assert all(ranks.index(one) < ranks.index(other) for one, other in pairwise(kinds))
+
+
+def test_a_child_that_outlives_its_parent_is_waited_for_where_nothing_else_is() -> None:
+    left_behind = replace(CHILD, parent_close_policy="abandon")
+    both = of(run(children=(left_behind,), children_open=1, waiting_for=CODE))
+    assert [both.reason.kind, *(one.kind for one in both.also)] == ["message", "child"]
+    assert of(run(children=(left_behind,), children_open=1)).reason.kind == "child"
+    assert not of(run(children=(left_behind,), status=WorkflowStatus.COMPLETED)).also
 
 
 def test_what_a_host_of_before_tells_is_enough() -> None:
