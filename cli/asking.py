@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dalsegno.broker.redaction import redact
-from dalsegno.cli.logs import configure
+from dalsegno.cli.late_logs import configure_late
 from dalsegno.cli.options import DEFAULT_BROKER, DEFAULT_DATABASE, Source, embedded_file, is_embedded
 from dalsegno.cli.output import plain
 from dalsegno.client import Client, Looking, NoAnswerError
@@ -30,7 +30,7 @@ def ask(
     converter: DataConverter = DataConverter.default,
 ) -> T:
     """Connect, ask, disconnect."""
-    configure("error")
+    configure_late("error")
 
     async def main() -> T:
         loop = asyncio.get_running_loop()
@@ -77,7 +77,7 @@ def _look_at_rows(
 ) -> T:
     from dalsegno.cli.stored import StoredEngine
 
-    configure("error")
+    configure_late("error")
 
     async def main() -> T:
         hint = asyncio.get_running_loop().call_later(

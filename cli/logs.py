@@ -8,6 +8,7 @@ import sys
 import structlog
 
 from dalsegno.cli import news, streams
+from dalsegno.cli.late_logs import configure_libraries
 from dalsegno.cli.options import Format, Level
 from dalsegno.cli.output import plain
 
@@ -21,7 +22,7 @@ def configure_service(level: Level, form: Format = "auto", *, tells_news: bool =
 def configure(level: Level, form: Format = "auto", *, tells_news: bool = False) -> None:
     """Libraries that log by themselves are heard from warnings on. With `tells_news` what `news` knows of is
     said in sentences."""
-    number = logging.getLevelNamesMapping()[level.upper()]
+    number = configure_libraries(level)
     for_people = form == "console" or (form == "auto" and sys.stderr.isatty())
     rendering: list[structlog.typing.Processor] = (
         [_without_control_characters, _console()]
@@ -45,12 +46,6 @@ def configure(level: Level, form: Format = "auto", *, tells_news: bool = False) 
         logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(
-        level=max(number, logging.WARNING), stream=sys.stderr, format="%(name)s: %(message)s", force=True
-    )
-    # What these say of a lost connection is said once, and better, by our own log.
-    for name in ("aiormq", "aio_pika", "pykka", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _console() -> structlog.dev.ConsoleRenderer:

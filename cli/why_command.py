@@ -43,10 +43,15 @@ def why(
       dalsegno why o-1
       dalsegno why --all --group -q 'Type = "Order"'
     """
-    from dalsegno.cli import code, why
+    from dalsegno.cli import why
+    from dalsegno.data_converter import DataConverter
     from dalsegno.errors import ConfigurationError
 
-    source, converter = options.source(context), code.data_converter(data_converter)
+    source, converter = options.source(context), DataConverter.default
+    if data_converter is not None:  # it takes what loads code
+        from dalsegno.cli import code
+
+        converter = code.data_converter(data_converter)
     if every == (workflow_id is not None):
         raise ConfigurationError("Say which: an ID, or --all for each open workflow.")
     if workflow_id is None:

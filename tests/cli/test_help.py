@@ -143,6 +143,17 @@ def test_a_shell_that_completes_waits_for_nothing_that_works_nor_for_what_draws(
     assert loaded_by([], **asking) & {*FOR_WORK, "rich.console"} == set()
 
 
+def test_a_command_that_has_nothing_to_log_loads_no_log_and_no_other_commands(tmp_path: Path) -> None:
+    """Of a database that is not there: one sentence, and no line of a log."""
+    asked = ["why", "o-1", "--database", f"sqlite:///{tmp_path}/none.db"]
+    done = subprocess.run([sys.executable, "-c", LOADED, *asked], capture_output=True, text=True, check=False)
+    sentence, loaded = done.stderr.splitlines()
+
+    assert sentence.startswith("dalsegno: "), done.stderr
+    assert "dalsegno.reasons.explain" in loaded.split()
+    assert {"structlog", "rich.console", "aio_pika", "dalsegno.cli.code"} & set(loaded.split()) == set()
+
+
 def loaded_by(arguments: list[str], **settings: str) -> set[str]:
     """All modules in a process that has run this command."""
     command = [sys.executable, "-c", LOADED, *arguments]

@@ -17,7 +17,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from dalsegno import activity, workflow
-from dalsegno._log import flush, get_logger
+from dalsegno._log import configure_at_first_line, flush, get_logger
 from dalsegno._outlet import Outlet
 
 
@@ -309,7 +309,7 @@ def test_a_forked_child_logs_and_repeats_nothing_of_its_parent() -> None:
     program = textwrap.dedent(
         """
         import os
-        from dalsegno._log import flush, get_logger
+        from dalsegno._log import configure_at_first_line, flush, get_logger
         get_logger().info("before")
         if os.fork() == 0:
             get_logger().info("child")
@@ -383,3 +383,20 @@ def test_a_fork_goes_on_when_a_stream_takes_nothing() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     go_on.set()
     assert outlet.flush()
+
+
+def test_a_configuration_for_the_first_line_is_made_with_it_and_what_is_less_loud_is_not_said() -> None:
+    lines = written()
+    made: list[None] = []
+    configure_at_first_line(logging.ERROR, lambda: made.append(None))
+    log = get_logger()
+
+    log.warning("nobody hears it")
+    assert (log.get_effective_level(), log.is_enabled_for(logging.WARNING)) == (logging.ERROR, False)
+    assert made == []
+    log.error("first")
+    log.warning("heard from now on, as the configuration has it")
+    assert flush()
+
+    assert made == [None]
+    assert [line.split("'")[1] for line in lines] == ["first", "heard from now on, as the configuration has it"]
