@@ -10,6 +10,7 @@ COPY actors actors
 COPY broker broker
 COPY cli cli
 COPY client client
+COPY conformance conformance
 COPY payload_stores payload_stores
 COPY persistence persistence
 COPY schedules schedules

@@ -16,6 +16,7 @@ from dalsegno.actors.supervisor.settings import (
 from dalsegno.broker.held_bytes import HELD_BYTES
 from dalsegno.cli import options
 from dalsegno.cli.activity_commands import app as activity_app
+from dalsegno.cli.conformance_commands import app as conformance_app
 from dalsegno.cli.failures import command_line
 from dalsegno.cli.incidents import app as incidents_app
 from dalsegno.cli.namespace_commands import app as namespace_app
@@ -63,6 +64,7 @@ app.add_typer(namespace_app, name="namespace")
 app.add_typer(schedule_app, name="schedule")
 app.add_typer(upgrade_app, name="upgrade")
 app.add_typer(payload_app, name="payloads")
+app.add_typer(conformance_app, name="conformance")
 
 
 def _print_version(wanted: bool) -> None:

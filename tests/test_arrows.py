@@ -132,12 +132,14 @@ ARROWS = {
     "reasons": "sdk protocol",
     "client": "sdk interceptors schedules broker protocol url reasons",
     "workers": "client sdk interceptors broker protocol url activity_code processes",
+    "conformance": "sdk broker protocol",
     "verification": (
         "sdk broker persistence settings protocol interface activities children timers updates run stored shown"
     ),
     "cli": (
         "sdk interceptors schedules activity_code broker persistence settings protocol embedded url wire "
-        "client reasons workers program stored rehearsal verification failing parent database people host"
+        "client conformance reasons workers program stored rehearsal verification failing parent database "
+        "people host"
     ),
 }
 """Room -> the rooms that it knows, by their last words; each group from the ground up."""

@@ -21,6 +21,7 @@ SOURCES = (
     "actors",
     "workers",
     "client",
+    "conformance",
     "cli",
     "reasons",
     "rehearsal",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from dalsegno.conformance import POINTS
 from tests.servers import RabbitMQServer, wait_until
 from tests.system.bare import Bare
 from tests.system.conftest import SERVERS, StackFactory
@@ -42,6 +44,22 @@ def command(language: str, tmp_path_factory: pytest.TempPathFactory) -> Command:
     return build(language, tmp_path_factory.mktemp(language))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def kit(rabbitmq_server: RabbitMQServer, command: Command, language: str) -> Iterator[subprocess.Popen[str]]:
+    """The conformance kit, in a virtual host of its own. It waits most of the time, for grants to be asked for
+    again and the like; so it does that beside the first tests."""
+    asks = [sys.executable, "-m", "dalsegno.cli", "conformance", "worker", "--task-queue", language, "--json"]
+    with (
+        rabbitmq_server.virtual_host() as broker,
+        serving(command, broker, language, act="conformance"),
+        subprocess.Popen([*asks, "--broker", broker], stdout=subprocess.PIPE, text=True) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.fixture
 def bare(stack: Stack) -> Iterator[Bare]:
     with Bare(stack.broker) as bare:
@@ -49,8 +67,10 @@ def bare(stack: Stack) -> Iterator[Bare]:
 
 
 @contextmanager
-def serving(command: Command, stack: Stack, queue: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([*command, "worker", queue], env=os.environ | {"AMQP_URL": stack.broker})
+def serving(
+    command: Command, broker: str, queue: str, *, act: str = "worker"
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([*command, act, queue], env=os.environ | {"AMQP_URL": broker})
     try:
         yield process
         assert process.poll() is None, "the worker has ended by itself"
@@ -61,7 +81,7 @@ def serving(command: Command, stack: Stack, queue: str) -> Iterator[subprocess.P
 
 @pytest.fixture
 def worker(command: Command, stack: Stack, language: str) -> Iterator[None]:
-    with serving(command, stack, language):
+    with serving(command, stack.broker, language):
         yield
 
 
@@ -147,10 +167,19 @@ def test_a_task_that_comes_twice_is_done_once(
 
     wait_until(copied, 30, "the task is there")
     taken.close()
-    with serving(command, stack, language):
+    with serving(command, stack.broker, language):
         assert result(bare, begun)["result"] == 1
         again = bare.start("Foreign", f"{language}-again", language, "count", [0.0], LATE)
         assert result(bare, again)["result"] == 2, "the copy was not work of its own"
+
+
+def test_it_keeps_all_points_of_the_conformance_kit(kit: subprocess.Popen[str]) -> None:
+    """Before connections are cut: that is done to all virtual hosts."""
+    said, _ = kit.communicate(timeout=100)
+
+    verdicts = [json.loads(line) for line in said.splitlines()]
+    assert [verdict for verdict in verdicts if not verdict["met"]] == []
+    assert (kit.returncode, {verdict["point"] for verdict in verdicts}) == (0, {each.name for each in POINTS})
 
 
 @pytest.mark.usefixtures("worker")

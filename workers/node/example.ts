@@ -1,5 +1,6 @@
-// node dist/example.js worker QUEUE, or: node dist/example.js start|result|signal|query|update ID ...
+// node dist/example.js worker|conformance QUEUE, or: node dist/example.js start|result|signal|query|update ID ...
 import { Client } from "./client";
+import { conformance } from "./conformance";
 import { ActivityError, Context, Worker } from "./worker";
 
 let counted = 0;
@@ -39,6 +40,7 @@ const activities = {
 async function main([act, ...rest]: string[]): Promise<unknown> {
   const url = process.env.AMQP_URL ?? "amqp://localhost";
   if (act === "worker") return new Worker(url, rest[0]!, activities).run();
+  if (act === "conformance") return new Worker(url, rest[0]!, conformance).run();
   const client = await Client.connect(url);
   const [id, name, ...texts] = rest as [string, string, ...string[]];
   const args = texts.map((text) => JSON.parse(text));

@@ -1,4 +1,4 @@
-// go run ./example worker QUEUE, or: go run ./example start|result|signal|query|update|cancel ID ...
+// go run ./example worker|conformance QUEUE, or: go run ./example start|result|signal|query|update|cancel ID ...
 package main
 
 import (
@@ -99,10 +99,13 @@ func read(task *dalsegno.Task, targets ...any) error {
 func main() {
 	url := os.Getenv("AMQP_URL")
 	if len(os.Args) < 3 {
-		fail(fmt.Errorf("worker QUEUE, or start|result|signal|query|update|cancel ID ..."))
+		fail(fmt.Errorf("worker|conformance QUEUE, or start|result|signal|query|update|cancel ID ..."))
 	}
 	if os.Args[1] == "worker" {
 		(&dalsegno.Worker{URL: url, TaskQueue: os.Args[2], Activities: activities, Slots: 10}).Run()
+	}
+	if os.Args[1] == "conformance" {
+		(&dalsegno.Worker{URL: url, TaskQueue: os.Args[2], Activities: conformance, Slots: 10}).Run()
 	}
 	client, err := dalsegno.Connect(url)
 	if err != nil {

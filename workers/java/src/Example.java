@@ -5,7 +5,7 @@ import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** Activities, and a command line: worker QUEUE, or start|result|signal|query|update|cancel ID ... */
+/** Activities, and a command line: worker|conformance QUEUE, or start|result|signal|query|update|cancel ID ... */
 public final class Example {
     private static final AtomicInteger COUNTED = new AtomicInteger();
     private static final Map<String, Worker.Activity> ACTIVITIES = Map.of(
@@ -49,6 +49,9 @@ public final class Example {
         String url = System.getenv("AMQP_URL");
         if (said[0].equals("worker")) {
             new Worker(url, said[1], ACTIVITIES, 10).run();
+        }
+        if (said[0].equals("conformance")) {
+            new Worker(url, said[1], Conformance.ACTIVITIES, 10).run();
         }
         String id = said[1];
         String name = said.length > 2 ? said[2] : "";
