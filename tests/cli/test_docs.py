@@ -34,6 +34,7 @@ def program(page: str) -> str:
     [
         "changing-code.md",
         "client.md",
+        "effects-once.md",
         "payloads.md",
         "schedules.md",
         "search-attributes.md",
