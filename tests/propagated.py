@@ -21,6 +21,11 @@ def ask_in_thread(what: str) -> str:
     return f"{what} {customer.get()}"
 
 
+@activity.defn(executor="process")
+def ask_in_process(what: str) -> str:
+    return f"{what} {customer.get()}"
+
+
 @workflow.defn
 class Inner:
     @workflow.run

@@ -32,7 +32,7 @@ ARROWS = {
     "broker.rabbitmq": "sdk broker",
     "persistence.migrations": "persistence",
     "activity_code": "sdk interceptors protocol",
-    "activity_code.processes": "sdk protocol activity_code",
+    "activity_code.processes": "sdk interceptors protocol activity_code",
     "broker.url": "sdk broker embedded rabbitmq",
     # one workflow instance
     "actors.light": "",

@@ -28,7 +28,6 @@ from dalsegno.activity_code.registry import Registry
 from dalsegno.broker.held_bytes import HELD_BYTES
 from dalsegno.broker.port import Broker
 from dalsegno.data_converter import DataConverter
-from dalsegno.errors import ConfigurationError
 from dalsegno.interceptors.worker import WorkerInterceptor, worker_interceptors
 from dalsegno.loop_clock import LoopClock
 from dalsegno.observer import Observer
@@ -38,10 +37,6 @@ from dalsegno.workers.run import WorkerRun
 from dalsegno.workers.settings import WorkerSettings, WorkerTiming
 
 HOST_NAME_CHARACTERS_MAX = 100
-IN_PROCESSES = (
-    'Interceptors do not reach into processes, but activity {!r} has executor="process": give such activities '
-    "a worker of their own, without interceptors."
-)
 
 
 class Worker:
@@ -88,9 +83,9 @@ class Worker:
             timing=timing or WorkerTiming(),
             interceptors=worker_interceptors(interceptors),
         )
-        if self._settings.interceptors and self._registry.in_processes:
-            raise ConfigurationError(IN_PROCESSES.format(self._registry.in_processes[0].name))
-        self._beginning = beginning_of(self._registry, self._settings.data_converter)
+        self._beginning = beginning_of(
+            self._registry, self._settings.data_converter, self._settings.interceptors
+        )
         if isinstance(broker, str):
             broker = open_worker_broker(broker, held_bytes=self._settings.held_bytes)
         self._broker = broker

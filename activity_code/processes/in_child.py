@@ -1,5 +1,8 @@
 """What a process of a worker's does: it runs one activity after the other in its main thread.
 
+The interceptors that stand around activities are here, too, in copies: what they put into the context is where
+the code is. They run on the loop of a thread of their own.
+
 Another thread listens to the worker, so that code is asked to stop while it runs, and ends the process when the
 worker is gone. While code in C keeps the interpreter, it does so afterwards.
 """
@@ -16,7 +19,7 @@ import select
 import signal
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing import process, spawn
 from typing import Any
 
@@ -28,7 +31,13 @@ from dalsegno.activity_code.context import AttemptContext
 from dalsegno.activity_code.execution import call_sync
 from dalsegno.activity_code.interruption import Interruption
 from dalsegno.activity_code.outcomes import fitting_details, too_large
-from dalsegno.activity_code.processes.spawning import INHERITING, Beginning, GivenCode, restored
+from dalsegno.activity_code.processes.spawning import (
+    INHERITING,
+    Beginning,
+    GivenCode,
+    restored,
+    restored_interceptors,
+)
 from dalsegno.activity_code.processes.words import (
     LENGTH_BYTES,
     BeatAgain,
@@ -56,6 +65,7 @@ from dalsegno.data_converter import DataConverter
 from dalsegno.definition import DYNAMIC_NAME
 from dalsegno.error_text import class_name, is_a, message_of
 from dalsegno.errors import ApplicationError, CanceledError
+from dalsegno.interceptors.worker import WorkerInterceptor
 from dalsegno.payload import Payload
 
 LOOK_SECONDS = 1.0
@@ -134,10 +144,18 @@ class Running:
         ending: WorkerShutdown,
         *,
         is_interrupted: bool,
+        interceptors: Sequence[WorkerInterceptor] = (),
     ) -> None:
         self.number = given.number
         self.task = given.task
-        self.context = AttemptContext(given.task, self._beat, converter, threaded=True, worker_shutdown=ending)
+        self.context = AttemptContext(
+            given.task,
+            self._beat,
+            converter,
+            threaded=True,
+            worker_shutdown=ending,
+            interceptors=interceptors,
+        )
         self.context.interruption = Interruption() if is_interrupted else None
         self._wire = wire
         self._lock = threading.Lock()
@@ -175,6 +193,9 @@ class Child:
         self._wire = wire
         self._beginning = beginning
         self._converter: DataConverter = DataConverter.default
+        self._interceptors: tuple[WorkerInterceptor, ...] = ()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The interceptors'; there is none without them."""
         self._ending = WorkerShutdown()
         self._given: queue.SimpleQueue[Running | None] = queue.SimpleQueue()
         self._jobs: dict[int, Running] = {}
@@ -190,11 +211,14 @@ class Child:
         try:
             spawn.prepare(self._beginning.preparation)
             self._converter = DataConverter(*pickle.loads(self._beginning.converter))
+            self._interceptors = restored_interceptors(self._beginning.interceptors)
         except BaseException as error:  # noqa: BLE001 - of the user's main module
             why = message_of(error, MESSAGE_CHARACTERS_MAX)
             self._wire.send(ChildUnable(f"{class_name(error)}: {why}"))
             return
         delattr(process.current_process(), INHERITING)
+        if self._interceptors:
+            self._loop = _loop_of_a_thread()
         self._is_idle = True
         self._wire.send(ChildReady())
         while (job := self._given.get()) is not None:
@@ -207,7 +231,7 @@ class Child:
     def _outcome(self, job: Running) -> OfJob:
         try:
             definition = self._definition(job.task.activity_type)
-            result = call_sync(definition, job.task, job.context, _required_value)
+            result = call_sync(definition, job.task, job.context, _required_value, self._loop)
         except BaseException as error:  # noqa: BLE001 - the border of the activity: it is its outcome
             if is_a(error, CompleteAsyncError):
                 return JobDetached(job.number)
@@ -249,7 +273,14 @@ class Child:
                 if message.worker_ends:
                     self._ending.ask()
                 interrupted = self._code(message.task.activity_type).is_interrupted
-                job = Running(message, self._wire, self._converter, self._ending, is_interrupted=interrupted)
+                job = Running(
+                    message,
+                    self._wire,
+                    self._converter,
+                    self._ending,
+                    is_interrupted=interrupted,
+                    interceptors=self._interceptors,
+                )
                 self._jobs[message.number] = job
                 self._given.put(job)
             case JobStopped():
@@ -261,6 +292,13 @@ class Child:
                     running.beat_again()
             case WorkerEnds():
                 self._ending.ask()
+
+
+def _loop_of_a_thread() -> asyncio.AbstractEventLoop:
+    """It runs as long as the process does."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="dalsegno-interceptors", daemon=True).start()
+    return loop
 
 
 def _required_value(result: Any) -> Any:

@@ -19,6 +19,7 @@ from dalsegno.converter import signature_of
 from dalsegno.data_converter import DataConverter
 from dalsegno.declaring import place_of
 from dalsegno.errors import ConfigurationError, DefinitionError
+from dalsegno.interceptors.worker import WorkerInterceptor
 
 PROGRAM = (
     "import sys; sys.path[:] = {path!r}; from dalsegno.activity_code.processes.in_child import main; main({fd})"
@@ -45,14 +46,18 @@ class Beginning:
     """Of multiprocessing: paths, the working folder, and the main module where that is needed."""
     converter: bytes
     activities: dict[str, GivenCode]
+    interceptors: bytes
+    """Of each its pickle, the outermost first, in one."""
     log_level: int
 
 
-def beginning_of(registry: Registry, converter: DataConverter) -> bytes | None:
+def beginning_of(
+    registry: Registry, converter: DataConverter, interceptors: Sequence[WorkerInterceptor] = ()
+) -> bytes | None:
     """For all processes of a worker; None where it has no activity that needs one.
 
-    Raises DefinitionError for an activity, and ConfigurationError for a data converter, that pickle does not
-    take, and in a process that is itself about to begin.
+    Raises DefinitionError for an activity, and ConfigurationError for a data converter or an interceptor, that
+    pickle does not take, and in a process that is itself about to begin.
     """
     if not registry.in_processes:
         return None
@@ -82,11 +87,25 @@ def beginning_of(registry: Registry, converter: DataConverter) -> bytes | None:
     preparation = spawn.get_preparation_data(NAME)
     # Theirs refuses to be pickled, so that nobody sends it by mistake.
     preparation["authkey"] = bytes(preparation["authkey"])
-    code = [pickled_converter, *(given.function for given in activities.values())]
+    pickled_interceptors = [_pickled_interceptor(interceptor) for interceptor in interceptors]
+    code = [pickled_converter, *pickled_interceptors, *(given.function for given in activities.values())]
     if not any(b"__main__" in pickled for pickled in code):
         preparation = {key: value for key, value in preparation.items() if not key.startswith("init_main")}
     level = get_logger("dalsegno.activity").get_effective_level()
-    return pickle.dumps(Beginning(os.getpid(), preparation, pickled_converter, activities, level))
+    around = pickle.dumps(pickled_interceptors)
+    return pickle.dumps(Beginning(os.getpid(), preparation, pickled_converter, activities, around, level))
+
+
+def _pickled_interceptor(interceptor: WorkerInterceptor) -> bytes:
+    try:
+        return pickle.dumps(interceptor)
+    except Exception as error:
+        raise ConfigurationError(
+            f"The interceptor {type(interceptor).__name__} cannot be given to the processes of activities with "
+            f'executor="process", since pickle does not take it ({error}): define its class, and what it has, '
+            "at the top level of a module, without locks, sockets or the like; or give such activities a "
+            "worker of their own, without it."
+        ) from error
 
 
 def _pickled(definition: Definition) -> bytes:
@@ -99,6 +118,11 @@ def _pickled(definition: Definition) -> bytes:
             'locks, sockets or the like; or leave out executor="process".',
             place_of(definition.function),
         ) from error
+
+
+def restored_interceptors(pickled: bytes) -> tuple[WorkerInterceptor, ...]:
+    """In the process. Raises whatever the user's modules raise."""
+    return tuple(pickle.loads(one) for one in pickle.loads(pickled))
 
 
 def restored(name: str, given: GivenCode) -> Definition:

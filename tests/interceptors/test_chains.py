@@ -54,11 +54,6 @@ def triple(number: int) -> int:
     return 3 * number
 
 
-@activity.defn(executor="process")
-def quadruple(number: int) -> int:
-    return 4 * number
-
-
 @workflow.defn
 class Sum:
     def __init__(self) -> None:
@@ -318,11 +313,6 @@ async def test_an_interceptor_s_bug_suspends_its_workflow_as_one_of_the_code_doe
             await handle.signal(Sum.add, 1)
             await handle.result()
         assert (await env.client.get_workflow_handle("w").describe()).status == "suspended"
-
-
-def test_a_worker_with_activities_in_processes_has_no_interceptors() -> None:
-    with pytest.raises(ConfigurationError, match="give such activities a worker of their own"):
-        Worker("embedded:x", activities=[quadruple], interceptors=[Noting("a")])
 
 
 @pytest.mark.parametrize(
