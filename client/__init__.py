@@ -30,6 +30,7 @@ from dalsegno.client.with_start import WithStartWorkflowOperation
 from dalsegno.errors import AsyncActivityCancelledError
 from dalsegno.interceptors.client import ClientInterceptor as Interceptor
 from dalsegno.interceptors.client import OutboundInterceptor
+from dalsegno.interceptors.completions import AsyncActivityIDReference
 from dalsegno.schedules.action import ScheduleActionStartWorkflow
 from dalsegno.schedules.policies import ScheduleOverlapPolicy
 from dalsegno.schedules.schedule import (
@@ -52,6 +53,7 @@ from dalsegno.targets import Target
 __all__ = [
     "AsyncActivityCancelledError",
     "AsyncActivityHandle",
+    "AsyncActivityIDReference",
     "Client",
     "ClientTimings",
     "Connecting",

@@ -11,6 +11,13 @@ from dalsegno.broker.protocol.messages import HeartbeatActivity, ResolveActivity
 from dalsegno.broker.protocol.task_token import unpack
 from dalsegno.client.engine import EnginePort
 from dalsegno.errors import AsyncActivityCancelledError
+from dalsegno.interceptors.completions import (
+    AsyncActivityIDReference,
+    CompleteAsyncActivityInput,
+    FailAsyncActivityInput,
+    HeartbeatAsyncActivityInput,
+    ReportCancellationAsyncActivityInput,
+)
 
 
 class AsyncActivityHandle:
@@ -29,43 +36,72 @@ class AsyncActivityHandle:
         run_id: str | None,
         activity_id: str,
         token: bytes | None,
+        reference: AsyncActivityIDReference | bytes,
     ) -> None:
+        """`reference` is what it was named by."""
         self.workflow_id = workflow_id
         self.run_id = run_id
         self.activity_id = activity_id
         self._engine = engine
         self._converter = engine.converter.of_workflow(workflow_id)
         self._token = token
+        self._reference = reference
 
     async def complete(
         self, result: Any = None, *, message_id: str | None = None, timeout: float | None = None
     ) -> None:
         """The activity has this result."""
-        await self._resolve(message_id, timeout, result=self._converter.to_payload(result))
+
+        async def send(said: CompleteAsyncActivityInput) -> None:
+            handle = self._named(said.id_or_token)
+            payload = handle._converter.to_payload(said.result)
+            await handle._resolve(message_id, timeout, result=payload)
+
+        said = CompleteAsyncActivityInput(self._reference, result, send)
+        await self._engine.outbound.complete_async_activity(said)
 
     async def fail(
         self, error: Exception, *, message_id: str | None = None, timeout: float | None = None
     ) -> None:
         """The attempt has failed; as when the activity had raised that error, it is tried again by its
         policy."""
-        if not isinstance(error, Exception):
-            raise given.wrong_type("error", error, "an exception")
-        await self._resolve(message_id, timeout, failure=self._converter.to_failure(error))
+
+        async def send(said: FailAsyncActivityInput) -> None:
+            if not isinstance(said.error, Exception):
+                raise given.wrong_type("error", said.error, "an exception")
+            handle = self._named(said.id_or_token)
+            await handle._resolve(message_id, timeout, failure=handle._converter.to_failure(said.error))
+
+        said = FailAsyncActivityInput(self._reference, error, send)
+        await self._engine.outbound.fail_async_activity(said)
 
     async def report_cancellation(
         self, *details: Any, message_id: str | None = None, timeout: float | None = None
     ) -> None:
         """The work has stopped because it was asked to. Refused with a CommandRejectedError if nobody had
         asked."""
-        converter = self._converter
-        told = tuple(converter.to_whole_payload(detail) for detail in details)
-        await self._resolve(message_id, timeout, canceled=True, details=told)
+
+        async def send(said: ReportCancellationAsyncActivityInput) -> None:
+            handle = self._named(said.id_or_token)
+            told = tuple(handle._converter.to_whole_payload(detail) for detail in said.details)
+            await handle._resolve(message_id, timeout, canceled=True, details=told)
+
+        said = ReportCancellationAsyncActivityInput(self._reference, details, send)
+        await self._engine.outbound.report_cancellation_async_activity(said)
 
     async def heartbeat(self, *details: Any, timeout: float | None = None) -> None:
         """The work goes on; the next attempt finds the newest `details` in `info().heartbeat_details`.
 
         Raises AsyncActivityCancelledError when the activity was asked to stop.
         """
+
+        async def send(said: HeartbeatAsyncActivityInput) -> None:
+            await self._named(said.id_or_token)._beat(tuple(said.details), timeout)
+
+        said = HeartbeatAsyncActivityInput(self._reference, details, send)
+        await self._engine.outbound.heartbeat_async_activity(said)
+
+    async def _beat(self, details: tuple[Any, ...], timeout: float | None) -> None:
         reply = await self._engine.tell(
             HeartbeatActivity(
                 workflow_id=self.workflow_id,
@@ -92,6 +128,14 @@ class AsyncActivityHandle:
             timeout=timeout,
         )
 
+    def _named(self, reference: AsyncActivityIDReference | bytes) -> AsyncActivityHandle:
+        """This one, unless an interceptor means another."""
+        if reference == self._reference:
+            return self
+        if isinstance(reference, bytes):
+            return named_by(self._engine, None, None, None, reference)
+        return named_by(self._engine, reference.workflow_id, reference.run_id, reference.activity_id, None)
+
     def __repr__(self) -> str:
         return f"<AsyncActivityHandle workflow_id={self.workflow_id!r} activity_id={self.activity_id!r}>"
 
@@ -116,6 +160,7 @@ def named_by(
             run_id=known.run_id,
             activity_id=known.activity_id,
             token=known.token,
+            reference=task_token,
         )
     if activity_id is None:
         raise TypeError("An activity is named by its task_token, or by its activity_id and its workflow_id.")
@@ -126,4 +171,5 @@ def named_by(
         run_id=None if run_id is None else given.name("run_id", run_id),
         activity_id=name,
         token=None,
+        reference=AsyncActivityIDReference(workflow_id, run_id, name),
     )

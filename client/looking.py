@@ -33,6 +33,7 @@ from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.incidents import ListedIncident
 from dalsegno.converter import result_hint
 from dalsegno.errors import CommandRejectedError, WorkflowNotFoundError
+from dalsegno.interceptors.client import CountWorkflowsInput, ListWorkflowsInput
 from dalsegno.policies import WorkflowStatus
 from dalsegno.reasons.reason import Why
 from dalsegno.search_attributes import SearchAttributeIndexedValueType
@@ -104,7 +105,7 @@ class Looking:
         """As `get_workflow_handle`, of a workflow that is known by its class or run method."""
         return self.get_workflow_handle(workflow_id, run_id, workflow=workflow)
 
-    async def list_workflows(
+    def list_workflows(
         self,
         query: str | None = None,
         *,
@@ -120,6 +121,24 @@ class Looking:
         come; what else narrows the list is said in it, too. Raises CommandRejectedError for one that cannot be
         read, with the place.
         """
+
+        def send(said: ListWorkflowsInput) -> AsyncIterator[WorkflowSummary]:
+            narrowed = said.status, said.workflow_type, said.workflow_id
+            return self._runs(said.query, *narrowed, page_size=said.page_size)
+
+        said = ListWorkflowsInput(query, status, workflow_type, workflow_id, page_size, send)
+        return self._answers.outbound.list_workflows(said)
+
+    async def _runs(
+        self,
+        query: str | None,
+        status: WorkflowStatus | Collection[WorkflowStatus] | None = None,
+        workflow_type: str | Collection[str] | None = None,
+        workflow_id: str | None = None,
+        *,
+        page_size: int,
+    ) -> AsyncIterator[WorkflowSummary]:
+        """As `list_workflows`, by no interceptor."""
         if query is not None:
             if status is not None or workflow_type is not None or workflow_id is not None:
                 raise ValueError("Say in the query what narrows the list: it is given a query, and more.")
@@ -162,9 +181,9 @@ class Looking:
         then has none. Raises CommandRejectedError for a filter that cannot be read."""
         query = given.text("query", query)
         if query.strip():
-            async for _ in self.list_workflows(query, page_size=1):
+            async for _ in self._runs(query, page_size=1):
                 break  # it is refused, if it is, with the place in what was written
-        async for run in self.list_workflows(_with_incidents(query), page_size=page_size):
+        async for run in self._runs(_with_incidents(query), page_size=page_size):
             try:
                 found = await self.get_workflow_handle(run.workflow_id, run.run_id).incidents()
             except WorkflowNotFoundError:
@@ -208,7 +227,7 @@ class Looking:
         as they are looked at. Raises CommandRejectedError for a filter that cannot be read."""
         query = given.text("query", query)
         if query.strip():
-            async for _ in self.list_workflows(query, page_size=1):
+            async for _ in self._runs(query, page_size=1):
                 break  # it is refused, if it is, with the place in what was written
         async for told in why_each(self._answers, _narrowed(query, OPEN)):
             yield told
@@ -216,9 +235,14 @@ class Looking:
     async def count_workflows(self, query: str = "") -> WorkflowCount:
         """How many runs fit a filter (docs/filters.md); with `group by` in it also how many of each group: of
         the thousand largest. Raises CommandRejectedError for one that cannot be read, with the place."""
-        answer = await self._answers.control(CountWorkflows(filter=given.text("query", query)))
-        groups = tuple(WorkflowGroup(group.values, group.count) for group in answer.groups)
-        return WorkflowCount(answer.count or 0, groups)
+
+        async def send(said: CountWorkflowsInput) -> WorkflowCount:
+            answer = await self._answers.control(CountWorkflows(filter=given.text("query", said.query)))
+            groups = tuple(WorkflowGroup(group.values, group.count) for group in answer.groups)
+            return WorkflowCount(answer.count or 0, groups)
+
+        counted: WorkflowCount = await self._answers.outbound.count_workflows(CountWorkflowsInput(query, send))
+        return counted
 
     async def deadlines(self, *, at_risk: bool = False, page_size: int = 100) -> AsyncIterator[ListedDeadline]:
         """Deadlines of workflows that are open, in the order in which they are at risk; with `at_risk` those

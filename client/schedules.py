@@ -6,13 +6,14 @@ Each is a workflow of dalsegno's own, so that all of this is a start, updates an
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from inspect import isawaitable
 from itertools import islice
 from typing import Any
 
 from dalsegno import given
+from dalsegno.client.engine import BrokerEngine
 from dalsegno.client.errors import ScheduleNotFoundError
 from dalsegno.client.handle import WorkflowHandle
 from dalsegno.data_converter import DataConverter
@@ -24,15 +25,27 @@ from dalsegno.errors import (
     WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
 )
+from dalsegno.interceptors.client import NOT_INTERCEPTED
+from dalsegno.interceptors.schedules import (
+    BackfillScheduleInput,
+    DeleteScheduleInput,
+    DescribeScheduleInput,
+    PauseScheduleInput,
+    TriggerScheduleInput,
+    UnpauseScheduleInput,
+    UpdateScheduleInput,
+)
 from dalsegno.payload import RawValue
 from dalsegno.policies import QueryRejectCondition
 from dalsegno.schedules.action import shown_action, stored_action
 from dalsegno.schedules.book import (
     CHANGED,
+    SCHEDULE,
     ScheduleBook,
     WrittenSchedule,
     require_backfills,
     require_possible,
+    schedule_workflow_id,
 )
 from dalsegno.schedules.policies import ScheduleOverlapPolicy
 from dalsegno.schedules.schedule import (
@@ -81,35 +94,65 @@ class ScheduleHandle:
     ID, otherwise as those of a WorkflowHandle; `timeout` (seconds) is for the answer.
     """
 
-    def __init__(self, workflow: WorkflowHandle[Any], id: str, converter: DataConverter) -> None:  # noqa: A002
-        self.id = id
-        self._workflow = workflow
-        self._converter = converter
+    def __init__(self, engine: BrokerEngine, id: str) -> None:  # noqa: A002 - as in the Temporal SDK
+        workflow_id = schedule_workflow_id(id)
+        self.id = workflow_id.removeprefix(f"{SCHEDULE}.")
+        self._engine = engine
+        self._converter = engine.converter
+        self._workflow: WorkflowHandle[Any] = WorkflowHandle(
+            replace(engine, converter=PLAIN, outbound=NOT_INTERCEPTED),
+            workflow_id,
+            run_id=None,
+            pinned=True,
+            result_type=Any,
+        )
 
     async def describe(self, *, timeout: float | None = None) -> ScheduleDescription:
-        book = await self._book(timeout)
-        return _described(self.id, book, self._converter)
+        async def send(said: DescribeScheduleInput) -> ScheduleDescription:
+            return await self._of(said.id)._describe(timeout)
+
+        said = DescribeScheduleInput(self.id, send)
+        description: ScheduleDescription = await self._engine.outbound.describe_schedule(said)
+        return description
 
     async def pause(self, *, note: str | None = None, timeout: float | None = None) -> None:
         """Start nothing because it is time. Times that pass meanwhile are not made up for."""
-        await self._tell("pause", _note(note, "Paused via Python SDK"), timeout=timeout)
+
+        async def send(said: PauseScheduleInput) -> None:
+            why = _note(said.note, "Paused via Python SDK")
+            await self._of(said.id)._tell("pause", why, timeout=timeout)
+
+        await self._engine.outbound.pause_schedule(PauseScheduleInput(self.id, note, send))
 
     async def unpause(self, *, note: str | None = None, timeout: float | None = None) -> None:
-        await self._tell("unpause", _note(note, "Unpaused via Python SDK"), timeout=timeout)
+        async def send(said: UnpauseScheduleInput) -> None:
+            why = _note(said.note, "Unpaused via Python SDK")
+            await self._of(said.id)._tell("unpause", why, timeout=timeout)
+
+        await self._engine.outbound.unpause_schedule(UnpauseScheduleInput(self.id, note, send))
 
     async def trigger(
         self, *, overlap: ScheduleOverlapPolicy | None = None, timeout: float | None = None
     ) -> None:
         """Start a workflow now, also if the schedule is paused. `overlap` takes the place of its policy."""
-        how = None if overlap is None else given.choice("overlap", overlap, ScheduleOverlapPolicy)
-        await self._tell("trigger", how, timeout=timeout)
+
+        async def send(said: TriggerScheduleInput) -> None:
+            overlap = said.overlap
+            how = None if overlap is None else given.choice("overlap", overlap, ScheduleOverlapPolicy)
+            await self._of(said.id)._tell("trigger", how, timeout=timeout)
+
+        await self._engine.outbound.trigger_schedule(TriggerScheduleInput(self.id, overlap, send))
 
     async def backfill(self, *backfill: ScheduleBackfill, timeout: float | None = None) -> None:
         """Go through times that are over as if they were now, also if the schedule is paused. Raises TypeError
         or ValueError for times that cannot be."""
-        if not backfill:
-            raise ValueError("A backfill needs a ScheduleBackfill: from when, to when.")
-        await self._tell("backfill", require_backfills(backfill), timeout=timeout)
+
+        async def send(said: BackfillScheduleInput) -> None:
+            if not said.backfills:
+                raise ValueError("A backfill needs a ScheduleBackfill: from when, to when.")
+            await self._of(said.id)._tell("backfill", require_backfills(said.backfills), timeout=timeout)
+
+        await self._engine.outbound.backfill_schedule(BackfillScheduleInput(self.id, backfill, send))
 
     async def update(
         self,
@@ -122,6 +165,29 @@ class ScheduleHandle:
 
         What waits and what runs stays; times are those of the new `spec` from now on.
         """
+
+        async def send(said: UpdateScheduleInput) -> None:
+            await self._of(said.id)._update(said.updater, timeout)
+
+        await self._engine.outbound.update_schedule(UpdateScheduleInput(self.id, updater, send))
+
+    async def delete(self, *, timeout: float | None = None) -> None:
+        """Nothing is started by it any more. What it has started goes on."""
+
+        async def send(said: DeleteScheduleInput) -> None:
+            await self._of(said.id)._delete(timeout)
+
+        await self._engine.outbound.delete_schedule(DeleteScheduleInput(self.id, send))
+
+    # --- what an interceptor may have changed ----------------------------------------------------------------
+
+    def _of(self, id: str) -> ScheduleHandle:  # noqa: A002 - as in the Temporal SDK
+        return self if id == self.id else ScheduleHandle(self._engine, id)
+
+    async def _describe(self, timeout: float | None) -> ScheduleDescription:
+        return _described(self.id, await self._book(timeout), self._converter)
+
+    async def _update(self, updater: Callable[[ScheduleUpdateInput], Any], timeout: float | None) -> None:
         for _ in range(UPDATES_MAX):
             book = await self._book(timeout)
             answer = updater(ScheduleUpdateInput(_described(self.id, book, self._converter)))
@@ -142,8 +208,7 @@ class ScheduleHandle:
             f"Schedule {self.id!r} was not updated: others have changed it {UPDATES_MAX} times meanwhile."
         )
 
-    async def delete(self, *, timeout: float | None = None) -> None:
-        """Nothing is started by it any more. What it has started goes on."""
+    async def _delete(self, timeout: float | None) -> None:
         try:
             await self._workflow.terminate("The schedule was deleted.", timeout=timeout)
         except (WorkflowClosedError, WorkflowNotFoundError) as error:

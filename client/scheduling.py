@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -13,13 +12,12 @@ from dalsegno.broker.protocol.messages import Reply
 from dalsegno.client.conversation import Conversation
 from dalsegno.client.engine import BrokerEngine
 from dalsegno.client.errors import ScheduleAlreadyRunningError, ScheduleNotFoundError
-from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.looking import Looking
 from dalsegno.client.schedules import PLAIN, ScheduleHandle, ScheduleListDescription, written_of
 from dalsegno.client.start_options import start_message
 from dalsegno.errors import CommandRejectedError, WorkflowAlreadyStartedError
-from dalsegno.interceptors.client import NOT_INTERCEPTED, CreateScheduleInput
 from dalsegno.interceptors.headers import encoded
+from dalsegno.interceptors.schedules import CreateScheduleInput, ListSchedulesInput
 from dalsegno.schedules.book import SCHEDULE, ScheduleBook, require_backfills, schedule_workflow_id
 from dalsegno.schedules.schedule import Schedule, ScheduleBackfill
 from dalsegno.search_attributes import TypedSearchAttributes
@@ -52,21 +50,16 @@ class Scheduling(Looking):
         """
 
         async def send(said: CreateScheduleInput) -> ScheduleHandle:
-            return await self._create(said, backfill, memo, search_attributes, timeout)
+            return await self._create(said, timeout)
 
-        said = CreateScheduleInput(id, schedule, trigger_immediately, {}, send)
+        said = CreateScheduleInput(
+            id, schedule, trigger_immediately, backfill, memo, search_attributes, {}, send
+        )
         handle: ScheduleHandle = await self._engine.outbound.create_schedule(said)
         return handle
 
-    async def _create(
-        self,
-        said: CreateScheduleInput,
-        backfill: Sequence[ScheduleBackfill],
-        memo: Mapping[str, Any] | None,
-        search_attributes: TypedSearchAttributes | None,
-        timeout: float | None,
-    ) -> ScheduleHandle:
-        engine, id = self._engine, said.id  # noqa: A001 - as in the Temporal SDK
+    async def _create(self, said: CreateScheduleInput, timeout: float | None) -> ScheduleHandle:
+        engine, id, memo = self._engine, said.id, said.memo  # noqa: A001 - as in the Temporal SDK
         handle = self.get_schedule_handle(id)
         written = written_of(said.schedule, engine.converter)
         if said.headers:
@@ -75,14 +68,14 @@ class Scheduling(Looking):
         book = ScheduleBook(
             written=written,
             trigger=given.flag("trigger_immediately", said.trigger_immediately),
-            backfills=require_backfills(backfill),
+            backfills=require_backfills(said.backfill),
         )
         workflow_id = schedule_workflow_id(id)
         notes = None if memo is None else encoded_memo(memo, engine.converter.of_workflow(workflow_id))
         message = start_message(
             SCHEDULE,
             [PLAIN.to_payload(book)],
-            {"id": workflow_id, "memo": notes, "search_attributes": search_attributes},
+            {"id": workflow_id, "memo": notes, "search_attributes": said.search_attributes},
             ("accepted",),
             PLAIN,
         )
@@ -105,30 +98,26 @@ class Scheduling(Looking):
 
     def get_schedule_handle(self, id: str) -> ScheduleHandle:  # noqa: A002 - as in the Temporal SDK
         """A handle to a schedule that may or may not exist: nothing is asked yet."""
-        workflow_id = schedule_workflow_id(id)
-        schedule_id = workflow_id.removeprefix(f"{SCHEDULE}.")
-        workflow: WorkflowHandle[Any] = WorkflowHandle(
-            replace(self._engine, converter=PLAIN, outbound=NOT_INTERCEPTED),
-            workflow_id,
-            run_id=None,
-            pinned=True,
-            result_type=Any,
-        )
-        return ScheduleHandle(workflow, schedule_id, self._engine.converter)
+        return ScheduleHandle(self._engine, id)
 
     async def list_schedules(
         self, query: str | None = None, *, page_size: int = 100
     ) -> AsyncIterator[ScheduleListDescription]:
         """Schedules, newest first: `async for one in await client.list_schedules()`. Each is asked as it is
         looked at. `query` is a filter (docs/filters.md) on the workflows that schedules are."""
-        where = f'Type = "{SCHEDULE}" and Status in (running, suspended)'
-        return self._listed(where if query is None else f"{where} and ({query})", page_size)
 
-    async def _listed(self, query: str, page_size: int) -> AsyncIterator[ScheduleListDescription]:
-        async for run in self.list_workflows(query, page_size=page_size):
+        def send(said: ListSchedulesInput) -> AsyncIterator[ScheduleListDescription]:
+            return self._listed(said.query, said.page_size)
+
+        return self._engine.outbound.list_schedules(ListSchedulesInput(query, page_size, send))
+
+    async def _listed(self, query: str | None, page_size: int) -> AsyncIterator[ScheduleListDescription]:
+        where = f'Type = "{SCHEDULE}" and Status in (running, suspended)'
+        condition = where if query is None else f"{where} and ({query})"
+        async for run in self._runs(condition, page_size=page_size):
             schedule_id = run.workflow_id.removeprefix(f"{SCHEDULE}.")
             try:
-                found = await self.get_schedule_handle(schedule_id).describe()
+                found = await self.get_schedule_handle(schedule_id)._describe(None)
             except ScheduleNotFoundError:
                 continue  # it was deleted meanwhile
             except CommandRejectedError:

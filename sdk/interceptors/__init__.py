@@ -16,6 +16,7 @@ What they say to each other beside the arguments goes in `headers`: the outbound
 write them, the inbound ones of the workflow or activity that is called read them.
 
 client               what a client asks                      activities       around an activity
+schedules            the same about schedules                completions      of activities outside of workers
 workflows            around a workflow's code, and what it asks
 worker               what a worker and a host are given      context_variables   one that is ready to use
 headers              names and payloads, sealed on their way
@@ -29,8 +30,9 @@ from dalsegno.interceptors.activities import (
 from dalsegno.interceptors.client import (
     CancelWorkflowInput,
     ClientInterceptor,
-    CreateScheduleInput,
+    CountWorkflowsInput,
     DescribeWorkflowInput,
+    ListWorkflowsInput,
     OutboundInterceptor,
     QueryWorkflowInput,
     SignalWorkflowInput,
@@ -42,7 +44,25 @@ from dalsegno.interceptors.client import (
     UpdateWithStartStartWorkflowInput,
     UpdateWithStartUpdateWorkflowInput,
 )
+from dalsegno.interceptors.completions import (
+    AsyncActivityIDReference,
+    CompleteAsyncActivityInput,
+    FailAsyncActivityInput,
+    HeartbeatAsyncActivityInput,
+    ReportCancellationAsyncActivityInput,
+)
 from dalsegno.interceptors.context_variables import ContextPropagationInterceptor
+from dalsegno.interceptors.schedules import (
+    BackfillScheduleInput,
+    CreateScheduleInput,
+    DeleteScheduleInput,
+    DescribeScheduleInput,
+    ListSchedulesInput,
+    PauseScheduleInput,
+    TriggerScheduleInput,
+    UnpauseScheduleInput,
+    UpdateScheduleInput,
+)
 from dalsegno.interceptors.worker import WorkerInterceptor, WorkflowInterceptorClassInput
 from dalsegno.interceptors.workflows import (
     ContinueAsNewInput,
@@ -62,19 +82,31 @@ from dalsegno.interceptors.workflows import (
 __all__ = [
     "ActivityInboundInterceptor",
     "ActivityOutboundInterceptor",
+    "AsyncActivityIDReference",
+    "BackfillScheduleInput",
     "CancelWorkflowInput",
     "ClientInterceptor",
+    "CompleteAsyncActivityInput",
     "ContextPropagationInterceptor",
     "ContinueAsNewInput",
+    "CountWorkflowsInput",
     "CreateScheduleInput",
+    "DeleteScheduleInput",
+    "DescribeScheduleInput",
     "DescribeWorkflowInput",
     "ExecuteActivityInput",
     "ExecuteWorkflowInput",
+    "FailAsyncActivityInput",
     "HandleQueryInput",
     "HandleSignalInput",
     "HandleUpdateInput",
+    "HeartbeatAsyncActivityInput",
+    "ListSchedulesInput",
+    "ListWorkflowsInput",
     "OutboundInterceptor",
+    "PauseScheduleInput",
     "QueryWorkflowInput",
+    "ReportCancellationAsyncActivityInput",
     "SignalChildWorkflowInput",
     "SignalExternalWorkflowInput",
     "SignalWorkflowInput",
@@ -86,6 +118,9 @@ __all__ = [
     "StartWorkflowUpdateInput",
     "StartWorkflowUpdateWithStartInput",
     "TerminateWorkflowInput",
+    "TriggerScheduleInput",
+    "UnpauseScheduleInput",
+    "UpdateScheduleInput",
     "UpdateWithStartStartWorkflowInput",
     "UpdateWithStartUpdateWorkflowInput",
     "WorkerInterceptor",

@@ -3,10 +3,27 @@ last of the chain."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dalsegno.interceptors.completions import (
+    CompleteAsyncActivityInput,
+    FailAsyncActivityInput,
+    HeartbeatAsyncActivityInput,
+    ReportCancellationAsyncActivityInput,
+)
+from dalsegno.interceptors.schedules import (
+    BackfillScheduleInput,
+    CreateScheduleInput,
+    DeleteScheduleInput,
+    DescribeScheduleInput,
+    ListSchedulesInput,
+    PauseScheduleInput,
+    TriggerScheduleInput,
+    UnpauseScheduleInput,
+    UpdateScheduleInput,
+)
 from dalsegno.interceptors.worker import required
 from dalsegno.payload import Payload
 from dalsegno.policies import QueryRejectCondition, WorkflowUpdateStage
@@ -115,13 +132,21 @@ class DescribeWorkflowInput:
 
 
 @dataclass
-class CreateScheduleInput:
-    """`headers` are those of all that the schedule starts."""
+class ListWorkflowsInput:
+    """`status`, `workflow_type` and `workflow_id` are given where no query is; the first two may be
+    lists."""
 
-    id: str
-    schedule: Any
-    trigger_immediately: bool
-    headers: Mapping[str, Payload]
+    query: str | None
+    status: Any
+    workflow_type: Any
+    workflow_id: str | None
+    page_size: int
+    _send: Callable[[Any], AsyncIterator[Any]] = field(repr=False)
+
+
+@dataclass
+class CountWorkflowsInput:
+    query: str
     _send: Callable[[Any], Awaitable[Any]] = field(repr=False)
 
 
@@ -180,6 +205,52 @@ class OutboundInterceptor:
         """Returns the StandaloneActivityHandle."""
         return await self.next.start_activity(input)
 
+    def list_workflows(self, input: ListWorkflowsInput) -> AsyncIterator[Any]:
+        """Not async: returns what the runs come from, one after the other."""
+        return self.next.list_workflows(input)
+
+    def list_schedules(self, input: ListSchedulesInput) -> AsyncIterator[Any]:
+        """Not async: returns what the schedules come from."""
+        return self.next.list_schedules(input)
+
+    async def count_workflows(self, input: CountWorkflowsInput) -> Any:
+        """Returns the WorkflowCount."""
+        return await self.next.count_workflows(input)
+
+    async def describe_schedule(self, input: DescribeScheduleInput) -> Any:
+        """Returns the ScheduleDescription."""
+        return await self.next.describe_schedule(input)
+
+    async def pause_schedule(self, input: PauseScheduleInput) -> None:
+        await self.next.pause_schedule(input)
+
+    async def unpause_schedule(self, input: UnpauseScheduleInput) -> None:
+        await self.next.unpause_schedule(input)
+
+    async def trigger_schedule(self, input: TriggerScheduleInput) -> None:
+        await self.next.trigger_schedule(input)
+
+    async def backfill_schedule(self, input: BackfillScheduleInput) -> None:
+        await self.next.backfill_schedule(input)
+
+    async def update_schedule(self, input: UpdateScheduleInput) -> None:
+        await self.next.update_schedule(input)
+
+    async def delete_schedule(self, input: DeleteScheduleInput) -> None:
+        await self.next.delete_schedule(input)
+
+    async def heartbeat_async_activity(self, input: HeartbeatAsyncActivityInput) -> None:
+        await self.next.heartbeat_async_activity(input)
+
+    async def complete_async_activity(self, input: CompleteAsyncActivityInput) -> None:
+        await self.next.complete_async_activity(input)
+
+    async def fail_async_activity(self, input: FailAsyncActivityInput) -> None:
+        await self.next.fail_async_activity(input)
+
+    async def report_cancellation_async_activity(self, input: ReportCancellationAsyncActivityInput) -> None:
+        await self.next.report_cancellation_async_activity(input)
+
 
 class ClientInterceptor:
     """Base: it leaves things as they are. `dalsegno.client.Interceptor` is another name for it."""
@@ -224,6 +295,48 @@ class LastOutbound(OutboundInterceptor):
 
     async def start_activity(self, input: StartStandaloneActivityInput) -> Any:
         return await input._send(input)
+
+    def list_workflows(self, input: ListWorkflowsInput) -> AsyncIterator[Any]:
+        return input._send(input)
+
+    def list_schedules(self, input: ListSchedulesInput) -> AsyncIterator[Any]:
+        return input._send(input)
+
+    async def count_workflows(self, input: CountWorkflowsInput) -> Any:
+        return await input._send(input)
+
+    async def describe_schedule(self, input: DescribeScheduleInput) -> Any:
+        return await input._send(input)
+
+    async def pause_schedule(self, input: PauseScheduleInput) -> None:
+        await input._send(input)
+
+    async def unpause_schedule(self, input: UnpauseScheduleInput) -> None:
+        await input._send(input)
+
+    async def trigger_schedule(self, input: TriggerScheduleInput) -> None:
+        await input._send(input)
+
+    async def backfill_schedule(self, input: BackfillScheduleInput) -> None:
+        await input._send(input)
+
+    async def update_schedule(self, input: UpdateScheduleInput) -> None:
+        await input._send(input)
+
+    async def delete_schedule(self, input: DeleteScheduleInput) -> None:
+        await input._send(input)
+
+    async def heartbeat_async_activity(self, input: HeartbeatAsyncActivityInput) -> None:
+        await input._send(input)
+
+    async def complete_async_activity(self, input: CompleteAsyncActivityInput) -> None:
+        await input._send(input)
+
+    async def fail_async_activity(self, input: FailAsyncActivityInput) -> None:
+        await input._send(input)
+
+    async def report_cancellation_async_activity(self, input: ReportCancellationAsyncActivityInput) -> None:
+        await input._send(input)
 
 
 NOT_INTERCEPTED = LastOutbound()

@@ -21,7 +21,6 @@ from dalsegno.data_converter import DataConverter
 from dalsegno.interceptors.activities import ActivityInboundInterceptor, ExecuteActivityInput
 from dalsegno.interceptors.client import (
     ClientInterceptor,
-    CreateScheduleInput,
     OutboundInterceptor,
     QueryWorkflowInput,
     SignalWorkflowInput,
@@ -30,6 +29,7 @@ from dalsegno.interceptors.client import (
     StartWorkflowUpdateInput,
     StartWorkflowUpdateWithStartInput,
 )
+from dalsegno.interceptors.schedules import CreateScheduleInput
 from dalsegno.interceptors.worker import WorkerInterceptor, WorkflowInterceptorClassInput
 from dalsegno.interceptors.workflows import (
     ContinueAsNewInput,

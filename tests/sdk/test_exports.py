@@ -17,6 +17,7 @@ import pytest
 
 import dalsegno
 from dalsegno import _runtime, activity, errors, interceptors, workflow
+from dalsegno.client import ScheduleHandle
 from dalsegno.client import errors as client_errors
 
 MODULES = (dalsegno, workflow, activity, interceptors)
@@ -25,6 +26,7 @@ A_MODULE_OF_ITS_OWN = {"dalsegno.broker.port"}
 
 NOT_MADE_BY_USERS = {
     dalsegno.AsyncActivityHandle,
+    ScheduleHandle,
     dalsegno.StandaloneActivityHandle,
     dalsegno.WorkflowHandle,
     dalsegno.WorkflowUpdateHandle,
