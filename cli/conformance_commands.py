@@ -35,7 +35,7 @@ def worker(
     ] = 30.0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Drive a worker, in whatever language, through what docs/protocol.md asks of it.
+    """Drive a worker, in whatever language, through what docs/protocol-worker.md asks of it.
 
     Start the worker with the activities that the protocol names under
     "Conformance", as the only one on the task queue, on a virtual host that no
@@ -61,7 +61,7 @@ def worker(
         word = "FAILS  " if verdict.fails else "warning" if verdict.trouble else "ok     "
         say(f"{word}  {point.name} ({point.level.value}): {point.claim}")
         if verdict.trouble:
-            say(f"         {verdict.trouble} See docs/protocol.md, “{point.section}”.")
+            say(f"         {verdict.trouble} See {point.section}.")
 
     verdicts = tried(
         broker,

@@ -1,4 +1,4 @@
-"""One thing that docs/protocol.md asks of a worker."""
+"""One thing that the contract asks of a worker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NotMetError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ContractPoint:
-    """`claim` says what the worker does; `section` is the heading of the contract that asks it. What is `alone`
+    """`claim` says what the worker does; `section` is where the contract asks it. What is `alone`
     is asked when nothing else is under way."""
 
     name: str

@@ -1,4 +1,4 @@
-"""What is asked of a worker, point by point. Which activities it has for that is said in docs/protocol.md,
+"""What is asked of a worker, point by point. Which activities it has for that: docs/protocol-worker.md,
 "Conformance"."""
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from dalsegno.conformance.trial import Given, Trial, shown
 from dalsegno.payload import Payload
 
 SECOND = 1_000_000
-TASKS = "Writing a worker"
-DUTIES = "What a worker must, should and may do"
-PAYLOADS = "Payloads"
-MESSAGES = "A message"
+TASKS = "docs/protocol-worker.md, “Writing a worker”"
+DUTIES = "docs/protocol-worker.md, “What a worker must, should and may do”"
+MESSAGES = "docs/protocol.md, “A message”"
 
 LARGE = 700_000
 """Characters: with what else is in a message it stays below its limit."""

@@ -1,4 +1,4 @@
-"""What a worker of ours has for a trial: the activities that docs/protocol.md names under "Conformance"."""
+"""What a worker of ours has for a trial: the activities of docs/protocol-worker.md, "Conformance"."""
 
 from __future__ import annotations
 

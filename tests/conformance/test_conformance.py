@@ -22,7 +22,7 @@ from tests.conformance.served import served
 from tests.conformance.tiny import Tiny
 from tests.workers.conftest import QUICK
 
-PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
+ROOT = Path(__file__).parents[2]
 PATIENCE = TrialPatience(answer=4.0, silence=0.3, look_again=0.01)
 
 
@@ -78,8 +78,11 @@ async def test_what_a_worker_should_do_is_a_warning_and_what_it_must_a_failure(b
 
 
 async def test_each_point_names_a_section_of_the_contract() -> None:
-    headings = set(re.findall(r"^#+ (.+)$", PROTOCOL.read_text(), re.MULTILINE))
-    assert {point.section for point in POINTS} <= headings
+    for section in {point.section for point in POINTS}:
+        named = re.fullmatch(r"(docs/[a-z-]+\.md), “(.+)”", section)
+        assert named, section
+        page, heading = named.groups()
+        assert f"\n## {heading}\n" in (ROOT / page).read_text()
 
 
 async def test_without_a_worker_and_beside_a_host_it_says_what_to_do(broker: Broker) -> None:

@@ -1,4 +1,4 @@
-"""The programs in docs/protocol.md do what the page says of them: they know a broker, not dalsegno."""
+"""The programs of docs/protocol-*.md do what the page says of them: they know a broker, not dalsegno."""
 
 from __future__ import annotations
 
@@ -37,8 +37,12 @@ from tests.partition_ids import FIRST, nths
 
 pytestmark = pytest.mark.rabbitmq
 
-PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
-PROGRAMS = dict(re.findall(r"<!-- tested: (\w+) -->\n```python\n(.*?)```", PAGE, re.DOTALL))
+PAGES = sorted((Path(__file__).parents[2] / "docs").glob("protocol-*.md"))
+PROGRAMS = dict(
+    re.findall(
+        r"<!-- tested: (\w+) -->\n```python\n(.*?)```", "".join(page.read_text() for page in PAGES), re.DOTALL
+    )
+)
 
 
 async def run(program: str, url: str) -> asyncio.subprocess.Process:

@@ -33,7 +33,7 @@ from dalsegno.schedules.spec import ScheduleIntervalSpec, ScheduleSpec
 from dalsegno.search_attributes import AttributeValue, SearchAttributeIndexedValueType
 from tests.default_converter import from_payload, to_payload
 
-PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
+PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol-client.md"
 KEYWORD = AttributeValue(SearchAttributeIndexedValueType.KEYWORD, "x")
 ACTION = StoredAction(workflow="Report", id="report")
 DAY = datetime(2027, 1, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-// A client of dalsegno's wire protocol (docs/protocol.md): it starts workflows, and speaks with them.
+// A client of dalsegno's wire protocol (docs/protocol-client.md): it starts workflows, and speaks with them.
 import amqp, { ChannelModel, ConfirmChannel } from "amqplib";
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";

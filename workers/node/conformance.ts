@@ -1,4 +1,4 @@
-// What `dalsegno conformance worker` asks of a worker: docs/protocol.md, "Conformance".
+// What `dalsegno conformance worker` asks of a worker: docs/protocol-worker.md, "Conformance".
 import { setTimeout as sleep } from "node:timers/promises";
 import { ActivityError, Context } from "./worker";
 

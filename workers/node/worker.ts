@@ -1,4 +1,4 @@
-// A worker of dalsegno's wire protocol (docs/protocol.md), which knows AMQP and JSON alone.
+// A worker of dalsegno's wire protocol (docs/protocol-worker.md), which knows AMQP and JSON alone.
 import amqp, { ChannelModel, ConfirmChannel, ConsumeMessage } from "amqplib";
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";

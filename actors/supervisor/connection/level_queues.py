@@ -27,7 +27,7 @@ MOVE_SECONDS = 30.0
 """Then it goes on at the next look."""
 HINT = (
     "no worker reads that level, and some read the task queue alone: replace workers of older versions, and "
-    "let others consume the queues of levels, too (docs/protocol.md)"
+    "let others consume the queues of levels, too (docs/protocol-worker.md)"
 )
 REFUSED_HINT = "the task queue takes no more, by a limit of its length, say: what waits stays where it is"
 

@@ -11,7 +11,7 @@ import (
 
 var begun atomic.Int64
 
-// What `dalsegno conformance worker` asks of a worker: docs/protocol.md, "Conformance".
+// What `dalsegno conformance worker` asks of a worker: docs/protocol-worker.md, "Conformance".
 var conformance = map[string]dalsegno.Activity{
 	"conformance.echo": func(_ context.Context, task *dalsegno.Task) (any, error) {
 		var value json.RawMessage

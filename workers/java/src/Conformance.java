@@ -2,7 +2,7 @@ import com.google.gson.JsonElement;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** What {@code dalsegno conformance worker} asks of a worker: docs/protocol.md, "Conformance". */
+/** What {@code dalsegno conformance worker} asks of a worker: docs/protocol-worker.md, "Conformance". */
 final class Conformance {
     private static final AtomicInteger BEGUN = new AtomicInteger();
 

@@ -24,7 +24,7 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
-/** A worker of dalsegno's wire protocol (docs/protocol.md), which knows AMQP and JSON alone. */
+/** A worker of dalsegno's wire protocol (docs/protocol-worker.md), which knows AMQP and JSON alone. */
 public final class Worker {
     /** Thrown by an activity: the type is what retry policies look at. Others have their class's name as type. */
     public static final class ActivityException extends RuntimeException {
