@@ -26,7 +26,7 @@ from dalsegno.client.decoding import decoded
 from dalsegno.client.engine import EnginePort
 from dalsegno.client.errors import NoAnswerError
 from dalsegno.errors import DalsegnoError, InvalidMessageError, WorkflowNotFoundError
-from dalsegno.reasons.evidence import Evidence, HostsSeen, QueueSeen, task_queues_of, workers_of
+from dalsegno.reasons.evidence import Evidence, HandlersSeen, HostsSeen, QueueSeen, task_queues_of, workers_of
 from dalsegno.reasons.explain import explain
 from dalsegno.reasons.of_hosts import HostSilent, NoHost, NoOwner
 from dalsegno.reasons.of_runs import ChildOpen, MessageAwaited, SignalUnhandled
@@ -42,6 +42,8 @@ CHILDREN_MAX = 10
 METADATA_QUERY = "__temporal_workflow_metadata"
 """What the code of every workflow answers: which handlers it has."""
 HANDLERS_MAX = 10
+OTHERS = "*"
+"""How it names the handler of all other names."""
 
 PAGE = 50
 
@@ -178,18 +180,26 @@ async def _with_handlers(engine: EnginePort, evidence: Evidence) -> Evidence:
         reply = await engine.tell(question, timeout=ANSWER_SECONDS)
         if reply.result is not None:
             told = engine.converter.of_workflow(run.workflow_id).from_payload(reply.result, dict)
-            return replace(
-                evidence, signals=_named(told, "signalDefinitions"), updates=_named(told, "updateDefinitions")
-            )
+            return replace(evidence, handlers=_handlers(told))
     return evidence
 
 
-def _named(told: Any, which: str) -> tuple[str, ...]:
-    """By name; what takes all other names has none, and those that begin so are no user's."""
+def _handlers(told: Any) -> HandlersSeen | None:
+    """None where the code answers that query in a way of its own."""
     definition = told.get("definition") if isinstance(told, dict) else None
-    found = definition.get(which, ()) if isinstance(definition, dict) else ()
-    names = (str(one.get("name", "")) for one in found if isinstance(one, dict))
-    return tuple(name for name in names if name and name != "*" and not name.startswith("__"))[:HANDLERS_MAX]
+    if not isinstance(definition, dict):
+        return None
+    signals, updates = (_names(definition.get(f"{kind}Definitions")) for kind in ("signal", "update"))
+    takes_others = OTHERS in (*signals, *updates)
+    return HandlersSeen(_own(signals), _own(updates), takes_others=takes_others)
+
+
+def _names(listed: Any) -> list[str]:
+    return [str(one.get("name")) for one in listed or () if isinstance(one, dict)]
+
+
+def _own(names: list[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name != OTHERS)[:HANDLERS_MAX]
 
 
 async def why_each(engine: EnginePort, query: str) -> AsyncIterator[Why]:

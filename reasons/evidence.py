@@ -35,18 +35,30 @@ class HostsSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class HandlersSeen:
+    """The names of signals and updates that the code has handlers for; `takes_others`: also for all others."""
+
+    signals: tuple[str, ...] = ()
+    updates: tuple[str, ...] = ()
+    takes_others: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.signals or self.updates or self.takes_others)
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """`run` is described by its host, or as far as rows tell. What was not looked at is missing: task queues by
-    name, whether workers are connected, hosts. `signals` and `updates` are those that its code handles. `now`
-    counts where the description does not say when it was made."""
+    name, whether workers are connected, hosts, what the code handles. `now` counts where the description does
+    not say when it was made."""
 
     run: Description
     now: int
     queues: Mapping[str, QueueSeen] = field(default_factory=dict)
     workers: Mapping[str, bool] = field(default_factory=dict)
     hosts: HostsSeen | None = None
-    signals: tuple[str, ...] = ()
-    updates: tuple[str, ...] = ()
+    handlers: HandlersSeen | None = None
 
     @property
     def asked_at(self) -> int:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dalsegno.broker.protocol.messages import Description, PendingActivity
 from dalsegno.policies import WorkflowStatus
-from dalsegno.reasons.evidence import Evidence, QueueSeen, may_wait
+from dalsegno.reasons.evidence import Evidence, HandlersSeen, QueueSeen, may_wait
 from dalsegno.reasons.of_activities import (
     ActivityUnknown,
     AttemptRuns,
@@ -31,6 +31,7 @@ from dalsegno.reasons.of_runs import (
     CodeStuck,
     Ended,
     MessageAwaited,
+    NothingAwaited,
     NotRead,
     Overdue,
     Paused,
@@ -73,6 +74,7 @@ ORDER: tuple[type[Reason], ...] = (
     UpdateOpen,
     SignalSetAside,
     SignalUnhandled,
+    NothingAwaited,
     MessageAwaited,
     TimerPending,
     Unexplained,
@@ -331,7 +333,8 @@ def _of_children(evidence: Evidence, *, is_abandoned: bool) -> Iterator[Reason]:
 
 def _of_messages(evidence: Evidence) -> Iterator[Reason]:
     run = evidence.run
-    waits = tuple(wait for wait in run.waiting_for if wait.startswith(OF_CODE))
+    waits = tuple(filter(_is_code, run.waiting_for))
+    handlers = evidence.handlers or HandlersSeen()
     for update in run.updates:
         own = (wait for wait in waits if wait.startswith(f"update handler {update.name} "))
         yield UpdateOpen(
@@ -354,29 +357,50 @@ def _of_messages(evidence: Evidence) -> Iterator[Reason]:
         )
     unhandled = tuple(found[1] for wait in run.waiting_for if (found := _UNHANDLED.fullmatch(wait)))
     if unhandled:
-        yield SignalUnhandled(**_of(evidence), names=unhandled, handled=evidence.signals, waits=waits)
+        yield SignalUnhandled(**_of(evidence), names=unhandled, handled=handlers.signals, waits=waits)
     timer = min(run.timers, key=lambda one: one.fire_at, default=None)
     timer_at = run.next_wake_up_at if timer is None and run.pending_timers else None
     timer_at = timer_at if timer is None else timer.fire_at
     if waits or not _has_more(run):
-        yield MessageAwaited(
-            **_of(evidence),
-            since=run.moved_at,
-            workflow_type=run.workflow_type,
-            waits=waits,
-            signals=evidence.signals,
-            updates=evidence.updates,
-            timer_at=timer_at,
-            times_out_at=run.times_out_at,
-        )
+        yield _message(evidence, waits, timer_at)
     if timer_at is not None:
         yield _timer(evidence, timer_at, None if timer is None else timer.number)
 
 
+def _message(evidence: Evidence, waits: tuple[str, ...], timer_at: int | None) -> Reason:
+    run, handlers = evidence.run, evidence.handlers
+    about: dict[str, Any] = {
+        **_of(evidence),
+        "since": run.moved_at,
+        "workflow_type": run.workflow_type,
+        "waits": waits,
+    }
+    is_alone = not _is_pending(run) and run.times_out_at is None and all(map(_is_code, run.waiting_for))
+    if handlers is not None and not handlers and is_alone:
+        return NothingAwaited(**about)
+    known = handlers or HandlersSeen()
+    return MessageAwaited(
+        **about,
+        signals=known.signals,
+        updates=known.updates,
+        timer_at=timer_at,
+        times_out_at=run.times_out_at,
+    )
+
+
+def _is_code(wait: str) -> bool:
+    return wait.startswith(OF_CODE)
+
+
+def _is_pending(run: Description) -> bool:
+    """Something by which it goes on of itself, or with others."""
+    pending = (run.pending_activities, run.pending_timers, run.children, run.requests, run.updates)
+    return any(pending) or bool(run.backlog) or run.begins_at is not None or bool(run.deadlines)
+
+
 def _has_more(run: Description) -> bool:
     """Something is pending that is not the code's own to tell."""
-    pending = (run.pending_activities, run.pending_timers, run.children, run.requests, run.updates)
-    return any(pending) or bool(run.backlog) or run.begins_at is not None or bool(run.waiting_for)
+    return _is_pending(run) or bool(run.waiting_for)
 
 
 def _timer(evidence: Evidence, fires_at: int, number: int | None) -> Reason:

@@ -243,12 +243,10 @@ class AttemptRuns(ActivityReason, frozen=True, kw_only=True):
 
     @property
     def _until(self) -> str:
-        at = due(self.times_out_at or 0, self.asked_at)
-        return (
-            f"It times out {at}"
-            if self.heartbeat_timeout is None
-            else f"Without another beat it times out {at}"
-        )
+        unless = "It"
+        if self.heartbeat_timeout is not None:
+            unless = "Without one it" if self.last_heartbeat_at is None else "Without another it"
+        return f"{unless} times out {due(self.times_out_at or 0, self.asked_at)}"
 
     @property
     def _beats(self) -> str:

@@ -325,6 +325,31 @@ class MessageAwaited(Reason, frozen=True, kw_only=True):
         return f"type {self.workflow_type}"
 
 
+class NothingAwaited(Reason, frozen=True, kw_only=True):
+    """Nothing is pending, and its code has no handler that would be given a message."""
+
+    kind: ClassVar[str] = "nothing_awaited"
+    is_stuck: ClassVar[bool] = True
+    workflow_type: str
+    waits: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        waits = f" Its code waits for: {'; '.join(self.waits)}." if self.waits else ""
+        return (
+            "Nothing will wake it: no activity, timer or child is pending, and its code has no handler for a "
+            f"signal or an update; nothing was recorded of it{since(self.since, self.asked_at)}.{waits}"
+        )
+
+    @property
+    def helps(self) -> str | None:
+        return command("workflow", "terminate", self.workflow_id)
+
+    @property
+    def topic(self) -> str:
+        return f"type {self.workflow_type}"
+
+
 class TimerPending(Reason, frozen=True, kw_only=True):
     """`line` is where its code asked for it, where that is known."""
 

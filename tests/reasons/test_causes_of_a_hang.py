@@ -71,6 +71,15 @@ class Sleeps:
 
 
 @workflow.defn
+class Forgotten:
+    """It waits for what nobody can tell it."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: False)
+
+
+@workflow.defn
 class Parent:
     @workflow.run
     async def run(self, child: str) -> str:
@@ -80,7 +89,7 @@ class Parent:
         return told
 
 
-WORKFLOWS = [Approved, Calls, Buggy, Sleeps, Parent]
+WORKFLOWS = [Approved, Calls, Buggy, Sleeps, Forgotten, Parent]
 
 
 @pytest.fixture
@@ -123,6 +132,12 @@ CAUSES: dict[str, tuple[Start, str, str, str]] = {
         "message",
         "It waits for signal approve; nothing was recorded of it since",
         "dalsegno workflow signal unsigned approve",
+    ),
+    "code that nothing can wake": (
+        lambda client: client.start(Forgotten.run, id="forgotten"),
+        "nothing_awaited",
+        "Its code waits for: condition at test_causes_of_a_hang.py:",
+        "dalsegno workflow terminate forgotten",
     ),
     "a bug": (
         lambda client: client.start(Buggy.run, id="buggy"),

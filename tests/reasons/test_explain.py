@@ -23,7 +23,15 @@ from dalsegno.broker.protocol.messages import (
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
 from dalsegno.reasons import of_activities, of_hosts, of_runs
-from dalsegno.reasons.evidence import NO_QUEUE, Evidence, HostsSeen, QueueSeen, task_queues_of, workers_of
+from dalsegno.reasons.evidence import (
+    NO_QUEUE,
+    Evidence,
+    HandlersSeen,
+    HostsSeen,
+    QueueSeen,
+    task_queues_of,
+    workers_of,
+)
 from dalsegno.reasons.explain import LATE, ORDER, explain
 from dalsegno.reasons.of_hosts import HostSilent, NoOwner
 from dalsegno.reasons.of_runs import SUSPENSIONS, Ended, TimerPending
@@ -191,7 +199,7 @@ CASES: dict[str, tuple[Why, str, str | None]] = {
             "started", last_heartbeat_at=NOW - 3 * SECOND, heartbeat_timeout=MINUTE, due_at=NOW + MINUTE, **GONE
         ),
         "Worker w.1 took activity charge (ID 1), attempt 3 of 5, 40 s ago, and beats: the last time 3 s ago. "
-        "Without another beat it times out at 2026-12-01 15:01:40 UTC (in 60 s).",
+        "Without another it times out at 2026-12-01 15:01:40 UTC (in 60 s).",
         "dalsegno workflow describe o-1",
     ),
     "outside": (
@@ -225,15 +233,23 @@ CASES: dict[str, tuple[Why, str, str | None]] = {
         "dalsegno workflow quarantine show o-1 1",
     ),
     "signal_unhandled": (
-        of(run(waiting_for=(*CODE, "a handler for the signal 'aprove' (2 sent)")), signals=("approve",)),
+        of(
+            run(waiting_for=(*CODE, "a handler for the signal 'aprove' (2 sent)")),
+            handlers=HandlersSeen(signals=("approve",)),
+        ),
         "It was sent 'aprove', for which its code has no handler. It handles: approve.",
         "dalsegno workflow signal o-1 approve",
+    ),
+    "nothing_awaited": (
+        of(run(waiting_for=CODE), handlers=HandlersSeen()),
+        f"and its code has no handler for a signal or an update; nothing was recorded of it {SINCE}. Its code "
+        "waits for: condition at orders.py:12.",
+        "dalsegno workflow terminate o-1",
     ),
     "message": (
         of(
             run(waiting_for=CODE, timers=(PendingTimer(number=1, fire_at=NOW + DAY),), pending_timers=1),
-            signals=("approve", "stop"),
-            updates=("add",),
+            handlers=HandlersSeen(signals=("approve", "stop"), updates=("add",)),
         ),
         f"It waits for signal approve or stop, or update add; nothing was recorded of it {SINCE}. "
         "Its code waits for: condition at orders.py:12. A timer ends at 2026-12-02 15:00:40 UTC (in 24 h).",
@@ -296,6 +312,21 @@ def test_of_several_reasons_the_one_that_matters_comes_first_and_the_others_are_
     assert told.is_stuck
     ranks = [one.kind for one in ORDER]
     assert all(ranks.index(one) < ranks.index(other) for one, other in pairwise(kinds))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"handlers": HandlersSeen(takes_others=True)},
+        {"handlers": None},
+        {"pending_timers": 1, "timers": (PendingTimer(number=1, fire_at=NOW + DAY),)},
+        {"times_out_at": NOW + DAY},
+    ],
+)
+def test_what_may_still_be_woken_waits_for_a_message(more: dict[str, Any]) -> None:
+    """By a handler of all names, or one that is not known; by a timer, or by the end of its time."""
+    handlers = more.pop("handlers", HandlersSeen())
+    assert of(run(waiting_for=CODE, **more), handlers=handlers).reason.kind == "message"
 
 
 def test_a_child_that_outlives_its_parent_is_waited_for_where_nothing_else_is() -> None:
