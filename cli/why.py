@@ -38,8 +38,8 @@ class Question(Protocol[T_co]):
 SILENCE_SECONDS = 5.0
 """A host that has not answered by then does not."""
 
-CONNECT_SECONDS = 1.0
-"""The embedded broker is a process of this machine: it is there by then, or not at all."""
+CONNECT_SECONDS = 5.0
+"""The embedded broker is a process of this machine: it is there by then, busy as it may be, or not at all."""
 
 
 def explain(

@@ -139,10 +139,10 @@ async def test_without_a_host_that_is_the_reason_and_so_is_one_that_does_not_ans
     owners = tuple(PartitionInfo(partition=number, owner="h-1") for number in range(PARTITIONS))
     host.scripts[ListPartitions] = lambda request: [ControlReply(partitions=owners)]
     async with Client(any_broker, timings=IN_HASTE) as client:
-        silent = await client.why("order-1", timeout=0.2)
+        silent = await client.why("order-1", timeout=1.0)
         assert f"Host h-1, the owner of partition {slot_of('order-1') % PARTITIONS}" in silent.sentence
         host.scripts[ListHosts] = lambda request: [ControlReply()]
-        assert (await client.why("order-1", timeout=0.2)).reason.kind == "no_owner"
+        assert (await client.why("order-1", timeout=1.0)).reason.kind == "no_owner"
         await host.close()
         alone = await client.why("order-1")
     assert (alone.reason.kind, alone.is_stuck) == ("no_host", True)
