@@ -22,7 +22,7 @@ class LogEntry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True)
     wanted: tuple[str, ...] | None = None
 
 
-class Log(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class InputLog(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Log entries in order, in full chunks and a tail, so that a change copies one chunk and not all."""
 
     full: tuple[tuple[LogEntry, ...], ...] = ()
@@ -40,11 +40,11 @@ class Log(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
             yield from chunk
         yield from self.tail
 
-    def append(self, time: int, input_: Input) -> Log:
+    def append(self, time: int, input_: Input) -> InputLog:
         tail = (*self.tail, LogEntry(time, input_))
-        return Log((*self.full, tail), ()) if len(tail) == CHUNK else Log(self.full, tail)
+        return InputLog((*self.full, tail), ()) if len(tail) == CHUNK else InputLog(self.full, tail)
 
-    def before_begin(self, input_: Input) -> Log:
+    def before_begin(self, input_: Input) -> InputLog:
         """With one more input before the beginning of the run, which has not been run yet, and behind others
         that stand there. It is run at the time of that: it must not seem to begin later."""
         entries = tuple(self)
@@ -52,7 +52,7 @@ class Log(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
         entry = LogEntry(entries[place].time, input_)
         return _log_of((*entries[:place], entry, *entries[place:]))
 
-    def set_aside(self, place: int, name: str) -> Log:
+    def set_aside(self, place: int, name: str) -> InputLog:
         """See `put_in_place`. Raises LookupError."""
         entries = tuple(self)
         inputs, place = put_in_place([entry.input for entry in entries], place, name)
@@ -61,31 +61,31 @@ class Log(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
         changed = zip(entries, inputs, strict=True)
         return _log_of(tuple(LogEntry(entry.time, input_, entry.wanted) for entry, input_ in changed))
 
-    def ran(self, index: int, wanted: tuple[str, ...]) -> Log:
+    def ran(self, index: int, wanted: tuple[str, ...]) -> InputLog:
         """The entry at `index` has been run."""
         chunk, place = divmod(index, CHUNK)
         old = self.full[chunk] if chunk < len(self.full) else self.tail
         entry = old[place]
         new = (*old[:place], LogEntry(entry.time, entry.input, wanted), *old[place + 1 :])
         if chunk == len(self.full):
-            return Log(self.full, new)
-        return Log((*self.full[:chunk], new, *self.full[chunk + 1 :]), self.tail)
+            return InputLog(self.full, new)
+        return InputLog((*self.full[:chunk], new, *self.full[chunk + 1 :]), self.tail)
 
-    def begun_anew(self, index: int) -> Log:
+    def begun_anew(self, index: int) -> InputLog:
         """From a sign on: the entry at `index`, on which it was set, is a beginning; those behind it stay."""
-        begun = Log().append(self[index].time, Begin())
+        begun = InputLog().append(self[index].time, Begin())
         for entry in self.from_(index + 1):
             begun = begun.append(entry.time, entry.input)
         return begun
 
-    def from_(self, index: int) -> Log:
+    def from_(self, index: int) -> InputLog:
         """The log without its first `index` entries."""
         return _log_of(tuple(self)[index:])
 
 
-def _log_of(entries: tuple[LogEntry, ...]) -> Log:
+def _log_of(entries: tuple[LogEntry, ...]) -> InputLog:
     cut = len(entries) // CHUNK * CHUNK
-    return Log(tuple(entries[i : i + CHUNK] for i in range(0, cut, CHUNK)), entries[cut:])
+    return InputLog(tuple(entries[i : i + CHUNK] for i in range(0, cut, CHUNK)), entries[cut:])
 
 
 Given = TypeVar("Given")

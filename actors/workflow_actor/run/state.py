@@ -25,7 +25,7 @@ from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.actors.workflow_actor.local_activities.local_activity import LocalActivity
 from dalsegno.actors.workflow_actor.run.chunked_map import Entries
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
-from dalsegno.actors.workflow_actor.run.log import CHUNK, Log
+from dalsegno.actors.workflow_actor.run.log import CHUNK, InputLog
 from dalsegno.actors.workflow_actor.run.primitives import PrimitiveEffectDue
 from dalsegno.actors.workflow_actor.signals.set_aside import QuarantinedSignal
 from dalsegno.actors.workflow_actor.updates.update import OpenUpdate, UpdateOutcome
@@ -123,7 +123,7 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     sequence: int
     time: int
     signed: SignedState
-    log: Log
+    log: InputLog
     processed: int
     activities: Entries[int, Activity]
     timers: Entries[int, int]
@@ -221,7 +221,7 @@ def blank(info: RunInfo, *, python: str) -> WorkflowState:
         sequence=0,
         time=info.started_at,
         signed=SignedState(),
-        log=Log(),
+        log=InputLog(),
         processed=0,
         activities={},
         timers={},

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from dalsegno.actors.workflow_actor.run.chunked_map import ChunkedMap
-from dalsegno.actors.workflow_actor.run.log import Log
+from dalsegno.actors.workflow_actor.run.log import InputLog
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 
 PIECE = 16
@@ -52,7 +52,7 @@ def pieces(
 
 def _pieces(script: Script, value: Any, lower: Callable[[Any], Any]) -> Iterator[bytes]:
     dumps = script.dumps
-    if isinstance(value, Log):
+    if isinstance(value, InputLog):
         fields = value.__struct_fields__
         yield script.array(len(fields))
         yield from chain.from_iterable(_pieces(script, getattr(value, name), lower) for name in fields)

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dalsegno.actors.workflow_actor.run.inputs import Continue
-from dalsegno.actors.workflow_actor.run.log import CHUNK, Log, LogEntry
+from dalsegno.actors.workflow_actor.run.log import CHUNK, InputLog, LogEntry
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 
 
-def a_log(length: int) -> Log:
-    log = Log()
+def a_log(length: int) -> InputLog:
+    log = InputLog()
     for number in range(length):
         log = log.append(number, Signaled(name=str(number)))
     return log

@@ -39,7 +39,7 @@ from dalsegno.actors.workflow_actor.local_activities.events import (
 from dalsegno.actors.workflow_actor.local_activities.local_activity import LocalActivity, LocalActivitySpec
 from dalsegno.actors.workflow_actor.run.events import CancelReceived, Ran, Record, RunStarted, SignSet
 from dalsegno.actors.workflow_actor.run.inputs import CancelRequested, Continue, SignedState
-from dalsegno.actors.workflow_actor.run.log import Log
+from dalsegno.actors.workflow_actor.run.log import InputLog
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, Outstanding
 from dalsegno.actors.workflow_actor.signals.events import Signaled, SignalReceived
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
@@ -109,7 +109,7 @@ STATES: list[dict[str, Any]] = [
     {"info": replace(INFO, priority=2)},
     {"info": replace(INFO, headers=HEADERS)},
     {"activities": {1: replace(PENDING, spec=replace(SPEC, headers=HEADERS))}},
-    {"log": Log().append(T0, SENT)},
+    {"log": InputLog().append(T0, SENT)},
     {"signed": SignedState(signals=(SENT,))},
     {"deadlines": {1: HeldDeadline("shipped", T0, T0, None)}},
 ]
@@ -154,7 +154,7 @@ CANCELS: list[Record] = [
     record_of(CancelReceived("no money", kept=True, as_failure=True)),
     record_of(Ran((), (SignSet(SignedState(cancel_reason="no money", cancel_as_failure=True), "3.11"),))),
 ]
-CANCELLED = Log().append(T0, CancelRequested(reason="no money", kept=True, as_failure=True))
+CANCELLED = InputLog().append(T0, CancelRequested(reason="no money", kept=True, as_failure=True))
 LONG = reduce(lambda log, _: log.append(T0, Continue()), range(300), CANCELLED)
 
 
@@ -175,7 +175,7 @@ def test_that_a_cancel_request_fails_what_is_awaited_has_no_place_in_an_older_fo
 
 @pytest.mark.parametrize("codec", OLDER)
 def test_one_that_does_not_is_in_an_older_format_what_it_always_was(codec: Any) -> None:
-    state = replace(a_state(), log=Log().append(T0, CancelRequested(reason="no money", kept=True)))
+    state = replace(a_state(), log=InputLog().append(T0, CancelRequested(reason="no money", kept=True)))
     blob = codec.encode_state(state)
     assert CODEC.decode_state(blob) == state
     assert b"".join(codec.state_in_pieces(state)) == blob
