@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -295,6 +295,8 @@ def engine_on(
     workflow_type: str,
     module: str = "bench.w3_app",
     *,
+    worker_module: str = "bench.w3_app",
+    host_flags: Sequence[str] = (),
     name: str = "engine",
     env: dict[str, str] | None = None,
     converter: DataConverter | None = None,
@@ -302,8 +304,8 @@ def engine_on(
     """`env` is that of host and worker, `converter` the client's."""
     where = ["--broker", broker, "--database", database]
     subprocess.run([sys.executable, "-m", "dalsegno.cli", "init", *where], check=True, cwd=ROOT)
-    to_serve = ["-m", "dalsegno.cli", "host", *where, module]
-    to_work = ["-m", "dalsegno.cli", "worker", "--broker", broker, "bench.w3_app"]
+    to_serve = ["-m", "dalsegno.cli", "host", *where, *host_flags, module]
+    to_work = ["-m", "dalsegno.cli", "worker", "--broker", broker, worker_module]
     with process(to_serve, env or {}, "ready") as host, process(to_work, env or {}, "ready") as worker:
 
         async def opened() -> Subject:

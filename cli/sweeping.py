@@ -13,7 +13,8 @@ from typing import NamedTuple
 from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import class_name
 from dalsegno.errors import ConfigurationError, StoreUnavailableError
-from dalsegno.payload_store import PayloadStore
+from dalsegno.payload_store import PayloadStore, StoredReference, key_of
+from dalsegno.pieces import branches_of
 
 BATCH = 500
 SAMPLE = 20
@@ -43,8 +44,11 @@ def swept(
         old = set(store.keys(before))
     found = len(old)
     sample: set[str] = set()
-    for keys in referred_keys(opened):
+    followed: set[str] = set()
+    for keys, nodes in referred_keys(opened):
         old -= keys
+        for node in nodes:
+            old -= _below(node, store, followed)
         if len(sample) < SAMPLE:
             sample |= set(list(keys)[:SAMPLE])
     if deletes and old and len(old) == found and not even_all:
@@ -55,6 +59,28 @@ def swept(
             with _answering(store):
                 store.delete(doomed[start : start + BATCH], before)
     return Swept(found - len(old), len(old))
+
+
+def _below(node: StoredReference, store: PayloadStore, followed: set[str]) -> set[str]:
+    """The keys of what hangs on it, but for what was followed before."""
+    found: set[str] = set()
+    waiting = [node]
+    while waiting:
+        reference = waiting.pop()
+        if reference.key in followed:
+            continue
+        followed.add(reference.key)
+        with _answering(store):
+            data = store.get(reference.key)
+        if data is None or key_of(data) != reference.key:
+            raise ConfigurationError(
+                f"The payload store has lost a piece that others hang on (key {reference.key}): nothing is "
+                "deleted. Put it back from a backup, or give the --database whose store it is."
+            )
+        below = [branch.reference for branch in branches_of(data)]
+        found.update(branch.key for branch in below)
+        waiting.extend(branch for branch in below if branch.is_node)
+    return found
 
 
 def _require_its_own(store: PayloadStore, referred: set[str]) -> None:

@@ -8,10 +8,11 @@ what is moved from one to the next while somebody reads is found in one of them,
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from dalsegno.payload_store import keys_in
+from dalsegno.payload_store import StoredReference, keys_in, nodes_in
 from dalsegno.persistence import tables
 from dalsegno.persistence.database import Database, OwnedConnection, Role
 from dalsegno.persistence.schema import read_namespace
@@ -28,8 +29,14 @@ _HOLD_PAYLOADS: tuple[tuple[sa.Table, tuple[sa.Column[bytes], ...]], ...] = (
 )
 
 
-def referred_keys(database: Database) -> Iterator[set[str]]:
-    """The keys of each page. Raises what reading raises (`DalsegnoError`)."""
+class Referred(NamedTuple):
+    keys: set[str]
+    nodes: set[StoredReference]
+    """Those of them on which other pieces hang, which may be referred to from there alone."""
+
+
+def referred_keys(database: Database) -> Iterator[Referred]:
+    """Those of each page. Raises what reading raises (`DalsegnoError`)."""
     owned = OwnedConnection(database, Role.AUDITOR)
     try:
         with owned.transaction() as connection:
@@ -44,7 +51,7 @@ def referred_keys(database: Database) -> Iterator[set[str]]:
 
 def _of_table(
     owned: OwnedConnection, table: sa.Table, blobs: tuple[sa.Column[bytes], ...]
-) -> Iterator[set[str]]:
+) -> Iterator[Referred]:
     place = list(table.primary_key.columns)
     query = sa.select(*place, *blobs).order_by(*place).limit(ROWS)
     last: tuple[object, ...] | None = None
@@ -52,11 +59,12 @@ def _of_table(
         behind = query if last is None else query.where(sa.tuple_(*place) > sa.tuple_(*map(sa.literal, last)))
         with owned.transaction() as connection:
             rows = connection.execute(behind).all()
-        found: set[str] = set()
+        found = Referred(set(), set())
         for row in rows:
             for blob in row[len(place) :]:
                 if blob is not None:
-                    found |= keys_in(bytes(blob))
+                    found.keys.update(keys_in(bytes(blob)))
+                    found.nodes.update(nodes_in(bytes(blob)))
         yield found
         if len(rows) < ROWS:
             return

@@ -22,9 +22,11 @@ from msgspec.structs import replace
 from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.errors import PayloadStoreError
 from dalsegno.payload import BINARY_PLAIN, JSON_PLAIN, Payload
 from dalsegno.payload_codec import ENCRYPTED
 from dalsegno.payload_store import STORED
+from dalsegno.pieces import PIECES
 from dalsegno.search_attributes import AttributeValue
 
 ALL = "all"
@@ -128,7 +130,9 @@ class Redaction:
     # --- payloads --------------------------------------------------------------------------------------------
 
     def _payload(self, stored: Payload, named: bool) -> Payload:
-        if stored.encoding == STORED:
+        if stored.encoding == PIECES:
+            stored = self._whole(stored)
+        elif stored.encoding == STORED:
             if self._fetch is None:
                 self.referred += 1
             else:
@@ -158,6 +162,20 @@ class Redaction:
                 return self._encode(replaced)
         self.unread += 1
         return Payload(payload.encoding, bytes(len(payload.data))) if self._all or named else stored
+
+    def _whole(self, stored: Payload) -> Payload:
+        """With its pieces in it, which takes the key: they are sealed one by one."""
+        if self._fetch is not None and self._decode is not None:
+            try:
+                whole = self._decode(stored)
+                return whole if self._encode is None else self._encode(whole)
+            except PayloadStoreError:
+                raise
+            except Exception:  # noqa: BLE001 - a codec of the user's
+                self.referred += 1
+                return stored  # as it is stored: so is whatever else cannot be read
+        self.referred += 1
+        return stored
 
     def _value(self, value: Any, *, replaced: bool, flags: bool) -> Any:
         """`flags`: truth values, too."""

@@ -58,7 +58,7 @@ def continue_as_new(
     values = one_by_one_or_args("The next run", arguments, args, arg)
     if retry_policy is not None and not isinstance(retry_policy, RetryPolicy):
         raise given.wrong_type("retry_policy", retry_policy, "a RetryPolicy")
-    converter, line = runtime.converter, call_site(sys._getframe(1))
+    converter, line = runtime.converter.at_sign(), call_site(sys._getframe(1))
     call = ContinueCall(
         args=_encoded(workflow, values, converter),
         workflow_type=None if workflow is None else name_of(workflow),

@@ -107,6 +107,7 @@ class DataConverter:
     to_whole_payload: Callable[..., Payload] = field(init=False, compare=False, repr=False)
     """As `to_payload`, for what is never put into the store: it is small by its nature, or shown in lists."""
     _coded: CodedPayloads | None = field(init=False, compare=False, repr=False, default=None)
+    _cutting: CodedPayloads | None = field(init=False, compare=False, repr=False, default=None)
     _uncoded: PayloadConverter = field(init=False, compare=False, repr=False)
     hides_messages: bool = field(init=False, compare=False, repr=False, default=False)
     """What errors of user code say is not to be shown in the clear."""
@@ -150,6 +151,7 @@ class DataConverter:
         whole = object.__new__(DataConverter)
         whole.__dict__.update(self.__dict__)
         whole._pass_through(self.whole)
+        whole._set("_cutting", None)
         return whole
 
     def of_workflow(self, workflow_id: str) -> DataConverter:
@@ -163,10 +165,21 @@ class DataConverter:
         bound._set("_coded", coded)
         bound._pass_through(coded)
         if self._stored is not None:
-            whole = CodedPayloads(*parts, is_whole=True)
-            whole.tell = coded
+            whole, cutting = CodedPayloads(*parts, is_whole=True), CodedPayloads(*parts, cuts=True)
+            whole.tell = cutting.tell = coded
             bound._set_whole(whole)
+            bound._set("_cutting", cutting)
         return bound
+
+    def at_sign(self) -> DataConverter:
+        """The one for what goes over a sign, or to the next run: what is new in Logs and Blobs is put into the
+        store, where there is one."""
+        if self._cutting is None:
+            return self
+        cutting = object.__new__(DataConverter)
+        cutting.__dict__.update(self.__dict__)
+        cutting._set("to_payload", self._cutting.to_payload)
+        return cutting
 
     def of_other_workflow(self, workflow_id: str) -> DataConverter:
         """As `of_workflow`, for a workflow that speaks with that one: a missing key is its own trouble."""

@@ -21,13 +21,20 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, Protocol
 
 from dalsegno import given
+from dalsegno.codecs.branches import StoredReference
+from dalsegno.codecs.codec import Misfit
+from dalsegno.codecs.piecewise import shelved
 from dalsegno.error_text import class_name
 from dalsegno.errors import PayloadCodecError, PayloadError
 from dalsegno.payload import AS_IT_IS, Payload, PayloadConverter, RawValue, passed_on
-from dalsegno.payload_store import STORED, references_in
+from dalsegno.payload_store import STORED, key_of, reference_of, references_in, referring_to
+from dalsegno.pieces import PIECES, enveloped, opened
+from dalsegno.shelf import PieceShelf, may_hold_pieces
 from dalsegno.stored_payloads import Pieces, StoredPayloads
 
 ENCRYPTED = "encrypted"
@@ -92,7 +99,8 @@ def fingerprint_of(codec: PayloadCodec) -> str:
 
 class CodedPayloads:
     """A payload converter with a codec behind it, and a store behind that, or one of them, for the payloads of
-    one workflow. `is_whole`: it puts nothing into the store.
+    one workflow. `is_whole`: it puts nothing into the store. `cuts`: it puts there what is new in Logs and
+    Blobs.
 
     `trouble` is the last PayloadCodecError: whoever must not go on as if it were an ordinary one (user code may
     have caught it) looks here."""
@@ -105,11 +113,13 @@ class CodedPayloads:
         context: PayloadContext,
         *,
         is_whole: bool = False,
+        cuts: bool = False,
     ) -> None:
         self._inner: Any = inner
         self._codec = codec
         self._stored = stored
         self._puts = None if is_whole else stored
+        self._cuts = cuts
         self._context = context
         self._label: str | None = None
         """The last encoding that could be carried."""
@@ -121,26 +131,101 @@ class CodedPayloads:
 
     def to_payload(self, value: Any, type_hint: Any = Any, /) -> Payload:
         # A Payload is what was decoded, too: see from_payload.
-        payload = passed_on(value) if isinstance(value, AS_IT_IS) else self._inner.to_payload(value, type_hint)
-        encoded = payload if self._codec is None else self._asked("encode", payload)
-        if self._codec is not None and encoded.encoding != self._label:
+        if isinstance(value, AS_IT_IS):
+            return self._sealed(passed_on(value))
+        if self._puts is None or not may_hold_pieces(type(value) if type_hint is Any else type_hint):
+            return self._sealed(self._inner.to_payload(value, type_hint))
+        shelf = PieceShelf(self, cuts=self._cuts)
+        with shelved(shelf):
+            payload = self._sealed(self._inner.to_payload(value, type_hint))
+        return enveloped(payload, shelf.references) if shelf.references else payload
+
+    def _sealed(self, payload: Payload) -> Payload:
+        encoded = self._encoded(payload)
+        return encoded if self._puts is None else self._puts.referred(encoded, self.tell.pieces)
+
+    def _encoded(self, payload: Payload) -> Payload:
+        if self._codec is None:
+            return payload
+        encoded = self._asked("encode", payload)
+        if encoded.encoding != self._label:
             try:
                 self._label = given.name("The encoding of a payload", encoded.encoding)
             except (TypeError, ValueError) as error:
                 raise PayloadError(f"The payload codec {self._name} cannot be used: {error}") from None
-        return encoded if self._puts is None else self._puts.referred(encoded, self.tell.pieces)
+        return encoded
 
     def from_payload(self, payload: Payload, type_hint: Any = Any, /) -> Any:
-        if self._stored is not None:
-            try:
-                payload = self._stored.resolved(payload, self.tell.pieces)
-            except PayloadCodecError as error:
-                self.tell.trouble = error
-                raise
-        decoded = payload if self._codec is None else self._asked("decode", payload)
+        if payload.encoding == PIECES and self._stored is not None:
+            return self._from_pieces(payload, type_hint)
+        decoded = self._decoded(payload)
         if type_hint is Payload:
             return decoded
         return RawValue(decoded) if type_hint is RawValue else self._inner.from_payload(decoded, type_hint)
+
+    def _decoded(self, payload: Payload) -> Payload:
+        if self._stored is not None:
+            with self._telling():
+                payload = self._stored.resolved(payload, self.tell.pieces)
+        return payload if self._codec is None else self._asked("decode", payload)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except PayloadCodecError as error:
+            self.tell.trouble = error
+            raise
+
+    # --- pieces, of the Logs and Blobs within a value ---------------------------------------------------------
+
+    def _from_pieces(self, payload: Payload, type_hint: Any) -> Any:
+        inner, references = opened(payload)
+        shelf = PieceShelf(self, references)
+        decoded = self._decoded(inner)
+        if type_hint not in (Any, *AS_IT_IS) and may_hold_pieces(type_hint):
+            with shelved(shelf):
+                return self._inner.from_payload(decoded, type_hint)
+        # Whoever does not know that there are Logs gets lists.
+        try:
+            whole = self._inner.to_payload(shelf.whole(self._inner.from_payload(decoded, Any)), Any)
+        except Misfit as misfit:
+            raise PayloadError(f"A payload that refers to stored pieces is damaged: {misfit}.") from None
+        if type_hint is Payload:
+            return whole
+        return RawValue(whole) if type_hint is RawValue else self._inner.from_payload(whole, type_hint)
+
+    def put_piece(self, value: Any) -> StoredReference:
+        payload = self._encoded(self._inner.to_payload(value, Any))
+        key, reference = referring_to(payload)
+        self._kept(key, payload.data)
+        return reference_of(reference)
+
+    def put_node(self, node: bytes, encoding: str) -> StoredReference:
+        key = key_of(node)
+        self._kept(key, node)
+        return StoredReference(key, len(node), encoding)
+
+    def _kept(self, key: str, data: bytes) -> None:
+        assert self._puts is not None
+        self._puts.keep(key, data, self.tell.pieces)
+
+    def bring(self, reference: StoredReference) -> bytes:
+        assert self._stored is not None
+        with self._telling():
+            return self._stored.bring(reference, self.tell.pieces)
+
+    def piece(self, reference: StoredReference, data: bytes) -> Any:
+        payload = Payload(reference.encoding, data)
+        decoded = payload if self._codec is None else self._asked("decode", payload)
+        return self._inner.from_payload(decoded, Any)
+
+    def same_as(self, other: object) -> bool:
+        return (
+            isinstance(other, CodedPayloads)
+            and self._stored is other._stored
+            and self._context == other._context
+        )
 
     @property
     def _name(self) -> str:
@@ -185,12 +270,20 @@ class Unbound:
 def in_words(payload: Payload) -> str:
     """For people, of one that cannot be shown: "encrypted, 1.2 KB"."""
     encoding, size, where = payload.encoding, len(payload.data), ""
+    if encoding == PIECES:
+        with suppress(PayloadError):
+            inner, references = opened(payload)
+            more = sum(reference.size for reference in references)
+            return f"{in_words(inner)}, with {_bytes(more)} in {len(references)} pieces of the payload store"
     if encoding == STORED and (known := references_in(payload)):
         [(_, size, encoding)] = known.values()
         where = ", in the payload store"
-    told = f"{size / 1000:.1f} KB" if size >= 1000 else f"{size} bytes"
     is_encrypted = encoding.startswith(f"{ENCRYPTED}/")
-    return (f"{ENCRYPTED}, {told}" if is_encrypted else f"{encoding}, {size} bytes") + where
+    return (f"{ENCRYPTED}, {_bytes(size)}" if is_encrypted else f"{encoding}, {size} bytes") + where
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1000:.1f} KB" if size >= 1000 else f"{size} bytes"
 
 
 def required_codec(what: str, value: Any) -> PayloadCodec:

@@ -18,24 +18,27 @@ import hashlib
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from contextlib import suppress
+from typing import Any, Protocol
 
 from msgspec import Struct
 
 from dalsegno import given
+from dalsegno.codecs.branches import NODE
+from dalsegno.codecs.branches import StoredReference as StoredReference
 from dalsegno.errors import PayloadError
 from dalsegno.payload import Payload
+from dalsegno.pieces import MARK, PIECES, opened
 
 STORED = "stored/sha256"
 """The encoding of a reference."""
 THRESHOLD_BYTES = 32 * 1024
 PIECE_BYTES_MAX = 256 * 1024 * 1024
-_MARK = b"dalsegno-stored-payload:"
-"""Stands in front of the key, so that references are found in whatever bytes they are part of."""
 _DIGEST = rb"[0-9a-f]{64}"
-_REFERENCE = re.compile(_MARK + rb"(%s):(\d{1,12}):([\x20-\x7e]{1,255})" % _DIGEST)
-_KEYS = re.compile(_MARK + rb"(%s):" % _DIGEST)
-_MARK_IN_JSON = b64encode(_MARK)
+_REFERENCE = re.compile(MARK + rb"(%s):(\d{1,12}):([\x20-\x7e]{1,255})" % _DIGEST)
+_KEYS = re.compile(MARK + rb"(%s):" % _DIGEST)
+_NODES = re.compile(MARK + rb"(%s):(\d{1,12}):(%s\d{1,3})" % (_DIGEST, NODE.encode()))
+_MARK_IN_JSON = b64encode(MARK)
 _IN_JSON = re.compile(re.escape(_MARK_IN_JSON) + rb"([A-Za-z0-9+/]{88})")
 """The mark is of a length that base64 ends with; behind it come the key, and two characters more."""
 
@@ -58,12 +61,6 @@ class PayloadStore(Protocol):
         """Those that were last put before that time."""
 
 
-class StoredReference(NamedTuple):
-    key: str
-    size: int
-    encoding: str
-
-
 def referring_to(payload: Payload) -> tuple[str, Payload]:
     """The key of its bytes, and what travels in its place. Raises PayloadError."""
     size = len(payload.data)
@@ -74,7 +71,7 @@ def referring_to(payload: Payload) -> tuple[str, Payload]:
     if not re.fullmatch(r"[\x20-\x7e]{1,255}", payload.encoding):
         raise PayloadError(f"A payload of the encoding {payload.encoding[:100]!r} cannot be put into a store.")
     key = key_of(payload.data)
-    return key, Payload(STORED, b"%b%b:%d:%b" % (_MARK, key.encode(), size, payload.encoding.encode()))
+    return key, Payload(STORED, b"%b%b:%d:%b" % (MARK, key.encode(), size, payload.encoding.encode()))
 
 
 def key_of(data: bytes) -> str:
@@ -100,6 +97,11 @@ def references_in(*values: Any) -> dict[str, StoredReference]:
             if value.encoding == STORED and _REFERENCE.fullmatch(value.data):
                 reference = reference_of(value)
                 found[reference.key] = reference
+            elif value.encoding == PIECES:
+                with suppress(PayloadError):
+                    inner, references = opened(value)
+                    found |= {reference.key: reference for reference in references}
+                    waiting.append(inner)
         elif isinstance(value, Struct):
             waiting.extend(getattr(value, name) for name in value.__struct_fields__)
         elif isinstance(value, tuple | list):
@@ -114,8 +116,16 @@ def keys_in(stored: bytes) -> set[str]:
     found = {key.decode() for key in _KEYS.findall(stored)}
     if _MARK_IN_JSON in stored:
         for begun in _IN_JSON.findall(stored.replace(rb"\/", b"/")):
-            found |= {key.decode() for key in _KEYS.findall(_MARK + b64decode(begun))}
+            found |= {key.decode() for key in _KEYS.findall(MARK + b64decode(begun))}
     return found
+
+
+def nodes_in(stored: bytes) -> list[StoredReference]:
+    """Those to nodes, on which others hang. (None stands in JSON: what does is whole.)"""
+    return [
+        StoredReference(key.decode(), int(size), encoding.decode())
+        for key, size, encoding in _NODES.findall(stored)
+    ]
 
 
 def required_store(value: Any) -> PayloadStore:

@@ -20,23 +20,25 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from dalsegno._log import get_logger
+from dalsegno.codecs.branches import StoredReference
 from dalsegno.errands import Errands
 from dalsegno.error_text import class_name
-from dalsegno.errors import PayloadLostError, PayloadStoreError
+from dalsegno.errors import PayloadError, PayloadLostError, PayloadStoreError
 from dalsegno.payload import Payload
 from dalsegno.payload_store import (
     STORED,
     PayloadStore,
-    StoredReference,
     key_of,
     reference_of,
     references_in,
     referring_to,
 )
+from dalsegno.pieces import branches_of
 
 log = get_logger("dalsegno.payload_store")
 
@@ -99,19 +101,27 @@ class StoredPayloads:
         if len(payload.data) <= self.threshold or payload.encoding == STORED:
             return payload
         key, reference = referring_to(payload)
-        if pieces is not None:
-            pieces[key] = payload.data
-        elif _is_on_loop():
-            self._put_soon(key, payload.data)
-        else:
-            self._put(key, payload.data)
+        self.keep(key, payload.data, pieces)
         return reference
+
+    def keep(self, key: str, data: bytes, pieces: Pieces | None) -> None:
+        """As `referred`, for what a reference was made to."""
+        if pieces is not None:
+            pieces[key] = data
+        elif _is_on_loop():
+            self._put_soon(key, data)
+        else:
+            self._put(key, data)
 
     def resolved(self, payload: Payload, pieces: Pieces | None) -> Payload:
         """Raises PayloadError, PayloadStoreError, PayloadLostError."""
         if payload.encoding != STORED:
             return payload
         reference = reference_of(payload)
+        return Payload(reference.encoding, self.bring(reference, pieces))
+
+    def bring(self, reference: StoredReference, pieces: Pieces | None) -> bytes:
+        """As `resolved`."""
         data = None if pieces is None else pieces.get(reference.key)
         if data is None:
             data = self._at_hand(reference.key)
@@ -123,21 +133,31 @@ class StoredPayloads:
                     "A payload of the payload store was not fetched in time; it is tried again."
                 )
             data = self._get(reference)
-        return Payload(reference.encoding, data)
+        return data
 
     # --- for who must not wait -------------------------------------------------------------------------------
 
     def lacks(self, references: Mapping[str, StoredReference]) -> list[StoredReference]:
-        """Those that are not at hand. The others stay so until these have come, too."""
+        """Those that are not at hand, and of what hangs on nodes that are. The others stay so until these have
+        come, too."""
         until = time.monotonic() + HELD_SECONDS
+        lacking: list[StoredReference] = []
+        waiting = list(references.values())
         with self._lock:
-            for key in references:
-                if key in self._cache:
-                    self._held[key] = until
-        return [reference for key, reference in references.items() if self._at_hand(key) is None]
+            while waiting:
+                reference = waiting.pop()
+                data = self._cache.get(reference.key)
+                if data is None:
+                    lacking.append(reference)
+                    continue
+                self._held[reference.key] = until
+                self._cache.move_to_end(reference.key)
+                waiting.extend(_below(reference, data))
+        return lacking
 
     def get_soon(self, reference: StoredReference) -> Future[bytes]:
-        """Its exception is a PayloadStoreError. Nobody cancels it: others may wait for the same."""
+        """With what hangs on it. Its exception is a PayloadStoreError. Nobody cancels it: others may wait for
+        the same."""
         key = reference.key
         with self._lock:
             if (known := self._getting.get(key)) is not None:
@@ -190,6 +210,8 @@ class StoredPayloads:
         with self._lock:
             self._held[reference.key] = time.monotonic() + HELD_SECONDS
         self._remember(reference.key, data)
+        for below in _below(reference, data):
+            self._fetched(below)
         return data
 
     # --- the store -------------------------------------------------------------------------------------------
@@ -268,6 +290,14 @@ class StoredPayloads:
             self._cached_bytes -= len(self._cache.pop(oldest))
             if self._cached_bytes <= CACHE_BYTES:
                 return
+
+
+def _below(reference: StoredReference, data: bytes) -> list[StoredReference]:
+    """What hangs on it; of what is damaged nothing, which is for who reads it."""
+    if reference.is_node:
+        with suppress(PayloadError):
+            return [branch.reference for branch in branches_of(data)]
+    return []
 
 
 async def _all(futures: Iterable[Future[Any]]) -> None:

@@ -3,13 +3,13 @@ is told by the idempotency key that it is the same request."""
 
 from __future__ import annotations
 
-from dalsegno import activity
+from dalsegno import Log, activity
 from examples.agent.model import answer
 from examples.agent.models import Message, Reply, ToolCall
 
 
 @activity.defn
-async def ask_model(talk: list[Message]) -> Reply:
+async def ask_model(talk: Log[Message]) -> Reply:
     return answer(talk)
 
 

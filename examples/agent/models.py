@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dalsegno import Log
+
 
 @dataclass(frozen=True)
 class Message:
@@ -42,7 +44,7 @@ class Decision:
 class Talk:
     """All that the agent knows: it goes over its signs. `budget` are the tokens that it may use."""
 
-    messages: list[Message]
+    messages: Log[Message]
     budget: int
     spent: int = 0
     turns: int = 0

@@ -6,8 +6,7 @@ model or tool is asked a second time for what it has answered.
 - The **budget** is reserved before a call of the model and settled by what it took. Where it does not suffice,
   the agent waits for a person (`raise_budget`), as long as that takes.
 - The **talk** goes over a sign now and then, so that the history stays short however long it is talked. It is a
-  plain list, which each sign writes as a whole: for talks of thousands of turns it should be a field that grows
-  by what is new.
+  `Log`: with a payload store a sign writes what is new, and the model is given the talk by reference.
 """
 
 from __future__ import annotations

@@ -14,11 +14,14 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from dalsegno.codecs.annotations import field_hints, required_keys, unwrapped
+from dalsegno.codecs.blob import Blob
 from dalsegno.codecs.codec import Codec, Loss, Misfit, UnsupportedAnnotationError, at, has_more, shown_type
 from dalsegno.codecs.containers import ArrayCodec, DictCodec, TupleCodec, array_types, key_texts, mapping_types
 from dalsegno.codecs.enums import EnumCodec, LiteralCodec
 from dalsegno.codecs.limits import LimitedCodec
+from dalsegno.codecs.log import Log
 from dalsegno.codecs.objects import NamedTupleCodec, ObjectCodec, TypedDictCodec, has_fields, slots_of
+from dalsegno.codecs.piecewise import BlobCodec, LogCodec
 from dalsegno.codecs.pydantic_models import ModelCodec, is_model
 from dalsegno.codecs.scalars import AnyCodec, ScalarCodec, scalar_codec
 from dalsegno.codecs.unions import union_codec
@@ -54,6 +57,10 @@ def write_any(value: Any) -> Any:
         return [at(f"[{index}]", write_any, part) for index, part in enumerate(value)]
     if kind in (set, frozenset):
         return sorted((at("[...]", write_any, part) for part in value), key=msgspec.json.encode)
+    if kind is Log:  # who reads it does not know that it is one
+        return [at(f"[{index}]", write_any, part) for index, part in enumerate(value)]
+    if kind is Blob:
+        return write_any(bytes(value))
     if kind is dict:
         texts = key_texts(at("[key]", write_any, key) for key in value)
         if texts is None:
@@ -116,6 +123,8 @@ class _Compilation:
     def _class(self, hint: Any, kind: Any, args: tuple[Any, ...]) -> Codec:
         if issubclass(kind, Enum):
             return EnumCodec(kind)
+        if kind is Blob:
+            return BlobCodec(self.codec_of(bytes))
         scalar = scalar_codec(kind)
         if scalar is not None:
             return scalar
@@ -151,6 +160,8 @@ class _Compilation:
             return TupleCodec(hint, [self.codec_of(arg) for arg in args])
         if kind is tuple and hint == tuple[()]:
             return TupleCodec(hint, [])
+        if kind is Log:
+            return LogCodec(hint, self.codec_of(args[0] if args else Any))
         if arrays := array_types(kind):
             return ArrayCodec(hint, *arrays, self.codec_of(args[0] if args else Any))
         if mappings := mapping_types(kind):

@@ -14,6 +14,7 @@ from typing import Any, cast
 import msgspec
 
 from dalsegno.codecs.codec import Codec, Loss, Misfit, at, has_more, same
+from dalsegno.codecs.log import Log
 from dalsegno.codecs.unions import UnionCodec
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
@@ -32,7 +33,7 @@ class ArrayCodec(Codec):
         self._item = item
         self._is_set = made in _SETS
         # A set has no order, which a list would have; and a deque has a length that others have not.
-        self._given = (*taken, list, tuple, *(_SETS if self._is_set else ()))
+        self._given = (*taken, list, tuple, Log, *(_SETS if self._is_set else ()))
         self.rank = 61 if self._is_set else 60
         self.by_msgspec = made is not collections.deque
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from dalsegno import DataConverter, FolderPayloadStore, Payload
+from dalsegno import DataConverter, FolderPayloadStore, Log, Payload
 from dalsegno.cli.sweeping import Swept, swept
+from dalsegno.codecs.branches import FAN_OUT
 from dalsegno.errors import ConfigurationError, SchemaError, StoreUnavailableError
-from dalsegno.payload_store import key_of, referring_to
+from dalsegno.payload_store import key_of, references_in, referring_to
 from dalsegno.persistence import open_store, tables
 from tests.payload_stores.memory import MemoryPayloadStore
 
@@ -98,3 +99,27 @@ def test_what_cannot_be_swept_is_said(database: str, tmp_path: Path) -> None:
         swept(database, DataConverter(payload_store=Away()), before=1, deletes=True)
     with pytest.raises(SchemaError):
         swept(f"sqlite:///{tmp_path / 'other.db'}", converter, before=1, deletes=True)
+
+
+def test_what_hangs_on_a_node_is_kept_and_a_node_that_is_lost_stops_it(database: str) -> None:
+    store = MemoryPayloadStore()
+    converter = DataConverter(payload_store=store).of_workflow("w")
+    said = Log([f"{number} {'said ' * 900}" for number in range(2 * FAN_OUT**2 + 5)])
+    payload = converter.at_sign().to_payload(said, Log[str])
+    engine = sa.create_engine(database)
+    with engine.begin() as connection:
+        connection.execute(sa.insert(tables.inbox).values(time=0, message=b"\x91" + payload.data))
+    engine.dispose()
+    for number in [*range(250), *range(1000, 1005), 7777]:
+        store.put(key_of(b"%d" % number), b"%d" % number)
+    store.pieces = {key: (100.0, data) for key, (_, data) in store.pieces.items()}
+    assert len(references_in(payload)) == 7
+    kept = Swept(kept=255 + len(said) + 2 * FAN_OUT + 2, unreferred=1)
+    whole = DataConverter(payload_store=store)
+    assert swept(database, whole, before=1000, deletes=True) == kept
+    read = DataConverter(payload_store=store).of_workflow("w").from_payload(payload, Log[str])
+    assert list(read) == list(said)
+    node = next(key for key, reference in references_in(payload).items() if reference.is_node)
+    del store.pieces[node]
+    with pytest.raises(ConfigurationError, match=rf"has lost a piece that others hang on \(key {node}\): noth"):
+        swept(database, whole, before=1000, deletes=True)

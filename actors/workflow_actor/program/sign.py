@@ -105,7 +105,7 @@ def signed_state(
 ) -> SignedState:
     """What the sign keeps. Raises WorkflowCodeError for a state that cannot be stored."""
     try:
-        payload = runtime.converter.to_payload(asked.state, definition.state_hint or Any)
+        payload = runtime.converter.at_sign().to_payload(asked.state, definition.state_hint or Any)
         version = version_of(definition.state_hint)
     except PayloadError as error:
         reason = f"The state given to workflow.checkpoint ({asked.line}) cannot be stored. {error}"
