@@ -133,7 +133,8 @@ class CodedPayloads:
         # A Payload is what was decoded, too: see from_payload.
         if isinstance(value, AS_IT_IS):
             return self._sealed(passed_on(value))
-        if self._puts is None or not may_hold_pieces(type(value) if type_hint is Any else type_hint):
+        is_whole = self._puts is None or self._puts.only_reads
+        if is_whole or not may_hold_pieces(type(value) if type_hint is Any else type_hint):
             return self._sealed(self._inner.to_payload(value, type_hint))
         shelf = PieceShelf(self, cuts=self._cuts)
         with shelved(shelf):

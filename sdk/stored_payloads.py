@@ -31,6 +31,7 @@ from dalsegno.error_text import class_name
 from dalsegno.errors import PayloadError, PayloadLostError, PayloadStoreError
 from dalsegno.payload import Payload
 from dalsegno.payload_store import (
+    PIECE_BYTES_MAX,
     STORED,
     PayloadStore,
     key_of,
@@ -92,6 +93,12 @@ class StoredPayloads:
     def is_at_work(self) -> bool:
         """Something is being put or got by a thread of its own."""
         return self._errands.is_at_work
+
+    @property
+    def only_reads(self) -> bool:
+        """Nothing can be larger than the threshold: those who are to read it may have no store yet, or are to
+        need none any more."""
+        return self.threshold > PIECE_BYTES_MAX
 
     # --- payloads --------------------------------------------------------------------------------------------
 

@@ -133,6 +133,17 @@ def test_a_damaged_payload_is_refused_in_a_sentence(changed: bytes, hint: Any) -
         list(of.from_payload(damaged, hint))
 
 
+def test_with_a_threshold_that_nothing_has_all_is_written_whole() -> None:
+    store = MemoryPayloadStore()
+    only_reads = converter(store, threshold=2**40)
+    payload = converter(store).at_sign().to_payload(Log(["word " * 1000]), Log[str])
+    put = len(store.pieces)
+    log = only_reads.from_payload(payload, Log[str])
+    assert list(log) == ["word " * 1000]
+    assert only_reads.at_sign().to_payload(log, Log[str]).encoding == "json/plain"
+    assert len(store.pieces) == put
+
+
 def test_without_the_store_it_is_said_what_is_missing() -> None:
     payload = converter(MemoryPayloadStore()).at_sign().to_payload(Log(["word " * 1000]), Log[str])
     with pytest.raises(PayloadError, match=r"encoding 'pieces/1': that takes the data converter"):

@@ -10,7 +10,9 @@ from msgspec.structs import replace
 
 from dalsegno.payload import Payload
 from dalsegno.payload_codec import PayloadCodec, PayloadContext, fingerprint_of
-from dalsegno.payload_store import STORED, reference_of
+from dalsegno.payload_store import STORED, StoredReference, reference_of
+from dalsegno.pieces import PIECES, opened
+from dalsegno.shelf import PieceShelf
 from tests import default_converter
 from tests.simulation.broker_model import CULPRIT
 from tests.simulation.store_model import REFUSED
@@ -61,6 +63,25 @@ class NotedCodec:
         return self._codec.decode(payload, context)
 
 
+class NotedStoreroom:
+    """Implements shelf.Storeroom, for who reads all and puts nothing there."""
+
+    def bring(self, reference: StoredReference) -> bytes:
+        return NOTES.pieces[reference.key]
+
+    def piece(self, reference: StoredReference, data: bytes) -> Any:
+        return default_converter.from_payload(NOTES.inner.get(data, Payload(reference.encoding, data)))
+
+    def put_piece(self, value: Any) -> StoredReference:
+        raise AssertionError("who sees all puts nothing")
+
+    def put_node(self, node: bytes, encoding: str) -> StoredReference:
+        raise AssertionError("who sees all puts nothing")
+
+    def same_as(self, other: object) -> bool:
+        return False
+
+
 def fetched(payload: Payload) -> Payload:
     if payload.encoding != STORED:
         return payload
@@ -69,6 +90,9 @@ def fetched(payload: Payload) -> Payload:
 
 
 def from_payload(payload: Payload) -> Any:
+    if payload.encoding == PIECES:
+        inner, references = opened(payload)
+        return PieceShelf(NotedStoreroom(), references).whole(from_payload(inner))
     payload = fetched(payload)
     return default_converter.from_payload(NOTES.inner.get(payload.data, payload))
 

@@ -15,10 +15,12 @@ from dalsegno.actors.workflow_actor.run import succession
 from dalsegno.encryption import Key, Keys, KeyScope
 from dalsegno.payload import Payload
 from dalsegno.payload_codec import CodedPayloads
+from dalsegno.shelf import PieceShelf
 from tests.simulation.planted_releases import Plant
 
 _continued = succession._continued
 _asked = CodedPayloads._asked
+_cut = PieceShelf.cut
 
 
 class AnyKey(str):
@@ -51,6 +53,14 @@ def piece_taken_for_what_it_is_not() -> AbstractContextManager[Any]:
     return patch.object(stored_payloads, "key_of", lambda _: AnyKey())
 
 
+def only_the_last_piece_of_a_log_is_named() -> AbstractContextManager[Any]:
+    def cut(self: PieceShelf, log: Any, spans: Any, tail: Any) -> Any:
+        named, left = _cut(self, log, spans, tail)
+        return named[-1:], left
+
+    return patch.object(PieceShelf, "cut", cut)
+
+
 def headers_forgotten_by_the_next_run() -> AbstractContextManager[Any]:
     def continued(*args: Any, **named: Any) -> Any:
         return replace(_continued(*args, **named), headers={})
@@ -72,6 +82,7 @@ SWITCHING_BUGS: dict[Plant, set[str]] = {
     reference_sealed_before_its_piece_is_stored: {"pieces"},
     missing_key_left_to_user_code: {"outcome", "I1", "I29"},
     piece_taken_for_what_it_is_not: {"outcome", "I29", "I12"},
+    only_the_last_piece_of_a_log_is_named: {"outcome"},
     headers_forgotten_by_the_next_run: {"headers"},
     only_the_key_that_seals_opens: {"PayloadCodecError", "I29"},
 }

@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 from msgspec.structs import replace
 
-from dalsegno import encryption
+from dalsegno import encryption, shelf
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.actors.workflow_actor.interface.waiting import (
@@ -35,11 +35,13 @@ from dalsegno.actors.workflow_actor.run.events import RunStarted
 from dalsegno.broker.port import Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
+from dalsegno.codecs import log
 from dalsegno.encryption import SEALED
 from dalsegno.errors import InvalidMessageError, PayloadStoreError
 from dalsegno.payload import Payload
-from dalsegno.payload_store import STORED, reference_of
+from dalsegno.payload_store import STORED, StoredReference, reference_of
 from dalsegno.persistence.port import InstanceWrite
+from dalsegno.pieces import PIECES, branches_of, opened
 from tests.default_converter import to_payload
 from tests.simulation.configured import FORWARD, PLAIN, READS_ALL, Configured, Stage, source_digest, story
 from tests.simulation.invariants import Invariants
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STARTS = (wire.StartWorkflow, wire.SignalWithStart, wire.UpdateWithStart)
+PIECE_BYTES, FAN_OUT = 4, 2
+"""Of logs: few notes make pieces, and nodes."""
 WINDOW = 3 * SECOND
 """In which each process takes its step."""
 DELAYS = (0, 1_000, 20_000, SECOND // 5, SECOND)
@@ -123,7 +127,7 @@ class SwitchingOffLoop(SimulatedOffLoop):
         needed = payloads_needed(command, instance, now=self._of_host.now())
         for reference in self._stored.lacks(needed):
             try:
-                self._stored._get(reference)
+                self._stored._fetched(reference)
             except PayloadStoreError as error:
                 return Unready(str(error))
         return Ready()
@@ -173,14 +177,27 @@ class SwitchingInvariants(Invariants):
         """It is sealed, and what it refers to is there, and sealed, too."""
         sealed = self._simulation.is_sealed(workflow_id)
         for payload in payloads_in(said):
+            if payload.encoding == PIECES:
+                payload, references = opened(payload)
+                for reference in references:
+                    self._lies_there(workflow_id, reference, where, sealed=sealed)
             encoding = payload.encoding
             if encoding == STORED:
-                reference = reference_of(payload)
-                encoding = reference.encoding
-                if reference.key not in NOTES.pieces:
-                    raise Violation("pieces", f"{where} of {workflow_id} refers to what was never stored")
+                encoding = reference_of(payload).encoding
+                self._lies_there(workflow_id, reference_of(payload), where, sealed=False)
             if sealed and encoding != SEALED and not any(mark in payload.data for mark in IN_THE_CLEAR):
                 raise Violation("plaintext", f"{where} of {workflow_id} has {payload} in the clear")
+
+    def _lies_there(self, workflow_id: str, reference: StoredReference, where: str, *, sealed: bool) -> None:
+        """With all that hangs on it."""
+        data = NOTES.pieces.get(reference.key)
+        if data is None:
+            raise Violation("pieces", f"{where} of {workflow_id} refers to what was never stored")
+        if reference.is_node:
+            for branch in branches_of(data):
+                self._lies_there(workflow_id, branch.reference, where, sealed=sealed)
+        elif sealed and reference.encoding != SEALED:
+            raise Violation("plaintext", f"{where} of {workflow_id} refers to {data!r} in the clear")
 
     def _hands_on(self, task: wire.ActivityTask) -> None:
         said, root = task.headers.get(story.name), self._simulation.root_of(task.workflow_id)
@@ -304,6 +321,8 @@ class SwitchingSimulation(Simulation):
             super()._deterministic(),
             patch.object(registry, "_source_digest", source_digest),
             patch.object(encryption, "os", nonces),
+            patch.object(shelf, "PIECE_BYTES", PIECE_BYTES),
+            patch.object(log, "FAN_OUT", FAN_OUT),
         ):
             yield
 

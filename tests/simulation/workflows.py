@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from dalsegno import ActivityError, ApplicationError, workflow
+from dalsegno import ActivityError, ApplicationError, Log, workflow
 from dalsegno.policies import RetryPolicy
 from tests.simulation.broker_model import CULPRIT
 
@@ -130,7 +130,7 @@ class Flaky:
 class Tally:
     rounds: int
     total: int = 0
-    notes: list[int] = field(default_factory=list)
+    notes: Log[int] = field(default_factory=Log)
 
 
 @workflow.defn
@@ -148,7 +148,8 @@ class SignLoop:
         total = await act("add", tally.total, tally.rounds)
         if tally.rounds % 3 == 0:
             await asyncio.sleep(0.5)
-        return workflow.checkpoint(Tally(tally.rounds - 1, total, [*tally.notes, *self.notes]))
+        tally.notes.extend(self.notes)
+        return workflow.checkpoint(Tally(tally.rounds - 1, total, tally.notes))
 
     @workflow.signal
     def note(self, number: int) -> None:
