@@ -231,7 +231,7 @@ class InstanceAtRest:
         message holds."""
         if not self._knows_wake_at:  # several ask for it after each activation, and nothing else moves it
             state, at = self.state, self.due_at
-            if state is not None and self.confirmations.unheld.notes:
+            if state is not None and self.confirmations.unheld.notes.times:
                 times = at, self.confirmations.unheld.next_at(state)
                 at = min((time for time in times if time is not None), default=None)
             self._wake_at = at
@@ -305,7 +305,7 @@ class InstanceAtRest:
         if state is None or state.outcome is not None:
             return False
         unheld = self.confirmations.unheld
-        return not unheld.notes or unheld.next_at(state) is None
+        return not unheld.notes.times or unheld.next_at(state) is None
 
     @property
     def needs_settle(self) -> bool:

@@ -7,15 +7,9 @@ from collections.abc import Iterable, Iterator, Set
 
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
 from dalsegno.actors.workflow_actor.interface.steps import PORTION, Steps
+from dalsegno.actors.workflow_actor.outstanding.by_time import Key, Note
 from dalsegno.actors.workflow_actor.outstanding.outstanding import effect_of
-from dalsegno.actors.workflow_actor.outstanding.unheld import (
-    LETS_GO,
-    EarlierEffects,
-    IsSent,
-    Key,
-    Note,
-    Unheld,
-)
+from dalsegno.actors.workflow_actor.outstanding.unheld import LETS_GO, EarlierEffects, IsSent, Unheld
 from dalsegno.actors.workflow_actor.run.events import EffectsDropped, Event
 from dalsegno.actors.workflow_actor.run.state import Outstanding, WorkflowState
 

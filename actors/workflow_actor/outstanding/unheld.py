@@ -6,27 +6,21 @@ with each activation: what is noted may be out of date, and is left out when it 
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterable, Set
 
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.outstanding.by_time import Key, Note, NotesByTime
 from dalsegno.actors.workflow_actor.run.events import EffectsParked, Event, RunStarted
 from dalsegno.actors.workflow_actor.run.state import Outstanding, WorkflowState
 
 SLACK = 64
 """Notes that may be out of date before all is noted anew."""
 
-Key = tuple[str, EffectID]
-"""(run ID, effect): effects of earlier runs may be outstanding, too."""
-
 LETS_GO = frozenset((RunStarted, EffectsParked))
 """Events by which there may be such effects, though a message holds their activation."""
 
 IsSent = Callable[[str, EffectID], bool]
 """Whether that effect is on its way, and so will be until its confirm."""
-
-Note = tuple[int, Key]
-"""When it is due for sending, and which."""
 
 
 class EarlierEffects:
@@ -53,19 +47,20 @@ class Unheld:
 
     def __init__(self, earlier: EarlierEffects) -> None:
         self._earlier = earlier
-        self.notes: list[Note] = []
-        """A heap. None, if there is no such effect, as nearly always."""
-        self._unsent: list[Note] = []
-        """A heap of those that are not known to be on their way."""
+        self.notes = NotesByTime()
+        """None, if there is no such effect, as nearly always."""
+        self._unsent = NotesByTime()
+        """Those that are not known to be on their way."""
         self._unseen: list[Key] = []
         """Those that are not known to be confirmed."""
 
     def reset(self, notes: list[Note]) -> None:
         """These are all that there are of a state, and nothing is known of them."""
-        self.notes = notes
-        heapq.heapify(self.notes)
-        self._unsent = self.notes.copy()
-        self._unseen = [key for _, key in self.notes]
+        self.notes, self._unsent = NotesByTime(), NotesByTime()
+        if notes:
+            self.notes.extended(notes)
+            self._unsent.extended(notes)
+        self._unseen = [key for _, key in notes]
 
     def recorded(self, state: WorkflowState, events: Iterable[Event]) -> None:
         """These events of one activation have led to `state`."""
@@ -81,30 +76,31 @@ class Unheld:
                 for entry in event.earlier:
                     self._add(entry.outstanding.resend_at, (entry.run_id, entry.effect))
         room = SLACK + 2 * (len(state.outstanding) + len(state.earlier))
-        if max(len(self.notes), len(self._unsent), len(self._unseen)) > room:
+        if max(self.notes.count, self._unsent.count, len(self._unseen)) > room:
             self._tidy(state)
 
     def _tidy(self, state: WorkflowState) -> None:
         """Forget what is out of date, or noted twice, wherever it stands."""
         true = dict.fromkeys(note for note in self.notes if self._is_true(state, note))
         left = {key for _, key in true}
-        self.notes = list(true)
-        heapq.heapify(self.notes)
-        self._unsent = list(dict.fromkeys(note for note in self._unsent if note in true))
-        heapq.heapify(self._unsent)
+        self.notes = NotesByTime().extended(true)
+        left_unsent = dict.fromkeys(note for note in self._unsent if note in true)
+        self._unsent = NotesByTime().extended(left_unsent)
         self._unseen = list(dict.fromkeys(key for key in self._unseen if key in left))
 
     def _add(self, at: int, key: Key) -> None:
-        heapq.heappush(self.notes, (at, key))
-        heapq.heappush(self._unsent, (at, key))
+        self.notes.add(at, key)
+        self._unsent.add(at, key)
         self._unseen.append(key)
 
     def next_at(self, state: WorkflowState) -> int | None:
         """When the first of them is due for sending (again), confirmed or not; None if there is none."""
         notes = self.notes
-        while notes and not self._is_true(state, notes[0]):
-            heapq.heappop(notes)
-        return notes[0][0] if notes else None
+        while (note := notes.first() if notes.times else None) is not None:
+            if self._is_true(state, note):
+                return note[0]
+            notes.drop_first()
+        return None
 
     def are_all_seen(self, state: WorkflowState, seen: Set[Key]) -> bool:
         """There are some, and all of them are confirmed."""
@@ -116,25 +112,27 @@ class Unheld:
     def has_unsent(self, state: WorkflowState, seen: Set[Key], is_sent: IsSent, *, now: int) -> bool:
         """The time of one has come that is neither confirmed nor on its way."""
         notes = self._unsent
-        while notes and notes[0][0] <= now:
-            note = notes[0]
+        while notes.times and notes.times[0] <= now and (note := notes.first()) is not None:
             if self._is_true(state, note) and note[1] not in seen and not is_sent(*note[1]):
                 return True
-            heapq.heappop(notes)
+            notes.drop_first()
         return False
 
     def unsent(self, state: WorkflowState, seen: Set[Key], is_sent: IsSent, *, now: int) -> list[Key]:
         """All such, in order."""
         found: set[Key] = set()
         while self.has_unsent(state, seen, is_sent, now=now):
-            found.add(heapq.heappop(self._unsent)[1])
+            note = self._unsent.first()
+            assert note is not None
+            found.add(note[1])
+            self._unsent.drop_first()
         run_id = state.info.run_id
         current = sorted(key for key in found if key[0] == run_id)
         earlier = [key for key in self._earlier.of(state) if key in found] if len(current) < len(found) else []
         for key in (*earlier, *current):  # they are not known to be on their way before that is seen
             at = self._at(state, key)
             assert at is not None
-            heapq.heappush(self._unsent, (at, key))
+            self._unsent.add(at, key)
         return [*earlier, *current]
 
     def _is_true(self, state: WorkflowState, note: Note) -> bool:
