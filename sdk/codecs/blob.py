@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from dalsegno.codecs.branches import StoredReference
 
@@ -48,6 +49,15 @@ class Blob:
 
     def __hash__(self) -> int:
         return hash(bytes(self))
+
+    def __deepcopy__(self, memo: object) -> Blob:
+        return self
+
+    def __copy__(self) -> Blob:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Blob, (bytes(self),)
 
     def __repr__(self) -> str:
         return f"<Blob of {self._size:,} bytes>"

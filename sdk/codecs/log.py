@@ -11,9 +11,10 @@ slice of it, gets it by reference. Without a store it is stored as a list is.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from dalsegno.codecs.branches import FAN_OUT, Branch, Span
 
@@ -55,6 +56,20 @@ class Log(Sequence[T], Generic[T]):
 
     def extend(self, items: Iterable[T]) -> None:
         self._tail.extend(items)
+
+    def __iadd__(self, items: Iterable[T]) -> Self:
+        self.extend(items)
+        return self
+
+    def __copy__(self) -> Log[T]:
+        return Log._of(self._spans, self._tail, self._load)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Log[T]:
+        """What is stored does not change, and is no copy."""
+        return Log._of(self._spans, copy.deepcopy(self._tail, memo), self._load)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Log, (list(self),)
 
     # --- reading ---------------------------------------------------------------------------------------------
 

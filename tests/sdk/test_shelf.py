@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,6 +133,26 @@ def test_a_damaged_payload_is_refused_in_a_sentence(changed: bytes, hint: Any) -
     damaged = enveloped(Payload(inner.encoding, inner.data.replace(b"[[0,1,0,1]]", changed)), references)
     with pytest.raises(PayloadError, match=r"damaged|does not fit|not what a Log refers to"):
         list(of.from_payload(damaged, hint))
+
+
+def test_it_is_copied_and_pickled_as_a_list_is() -> None:
+    of = converter(MemoryPayloadStore())
+    signed = of.at_sign().to_payload(Talk(Log([Said("Ann" * 3000)]), [Blob(b"picture" * 999)]), Talk)
+    talk = of.from_payload(signed, Talk)
+    talk.said += [Said("Bob")]
+    for again in (
+        copy.deepcopy(talk),
+        pickle.loads(pickle.dumps(talk)),
+        Talk(copy.copy(talk.said), talk.pictures),
+    ):
+        assert again == talk
+        again.said.append(Said("Eve"))
+        assert len(again.said) == len(talk.said) + 1
+    assert of.to_payload(copy.deepcopy(talk), Talk) == of.to_payload(talk, Talk)
+    copied = copy.deepcopy(talk)
+    copied.said[-1].who = "Joe"
+    assert talk.said[-1].who == "Bob"
+    assert copy.copy(talk.pictures[0]) is talk.pictures[0]
 
 
 def test_with_a_threshold_that_nothing_has_all_is_written_whole() -> None:
