@@ -218,6 +218,8 @@ class Narrator:
                 yield self._deadlines[number], "set", f"to {clock(want.get('due_at', 0), now)}"
             elif want.get("type") == "DeadlineMet":
                 yield self._deadline(number), "met", "late" if want.get("late") else ""
+            elif want.get("type") == "PatchTaken":
+                yield f"patch {want.get('patch_id')}", "taken", ""
             elif want.get("type") == "SignalQuarantined":
                 yield str(want.get("name")), "quarantine", str(want.get("reason", ""))
             elif want.get("type") == "UpdateCompleted":

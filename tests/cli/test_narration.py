@@ -35,6 +35,11 @@ def test_what_became_of_an_update_is_told_under_its_name() -> None:
     assert told(came, done) == [("add", "update", '"pen"'), ("add", "completed", "1")]
 
 
+def test_a_patch_is_told_where_the_run_takes_it() -> None:
+    taken = {"type": "Ran", "wants": [{"type": "PatchTaken", "patch_id": "new-way"}]}
+    assert told(taken) == [("patch new-way", "taken", "")]
+
+
 def test_deadlines_are_told_of_by_their_names() -> None:
     wanted = {"type": "DeadlineSet", "number": 3, "name": "shipped", "due_at": NOON + DAY}
     events = [
