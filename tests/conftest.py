@@ -25,6 +25,7 @@ import pika  # type: ignore[import-untyped]
 import pytest
 from hypothesis import HealthCheck, settings
 
+from dalsegno import _log
 from dalsegno._log import flush
 from dalsegno.broker.topology import NAMESPACE_QUEUE
 from tests.servers import PostgresServer, RabbitMQServer, ServerNotInstalledError, fresh_database
@@ -95,9 +96,11 @@ def _installed(kind: type[Server]) -> Server:
 
 @pytest.fixture(autouse=True)
 def log_of_its_own() -> Iterator[None]:
-    """What a test has logged is written while it is that test's: a thread writes it."""
+    """What a test has logged is written while it is that test's: a thread writes it. A command that ran in this
+    process has left no configuration for a line that it never said."""
     yield
     flush()
+    _log._later = None
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from dalsegno.broker.embedded import EmbeddedBroker, EmbeddedServer
 from dalsegno.broker.port import Broker, Topology
@@ -24,6 +25,13 @@ from tests.workers.conftest import QUICK
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = TrialPatience(answer=4.0, silence=0.3, look_again=0.01)
+
+
+@pytest.fixture(autouse=True)
+def logs_of_its_own() -> Iterator[None]:
+    """Commands run in this process, and have a log for people."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
