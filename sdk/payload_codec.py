@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, Protocol
 
@@ -211,10 +211,10 @@ class CodedPayloads:
         assert self._puts is not None
         self._puts.keep(key, data, self.tell.pieces)
 
-    def bring(self, reference: StoredReference) -> bytes:
+    def bring(self, references: Sequence[StoredReference]) -> dict[str, bytes]:
         assert self._stored is not None
         with self._telling():
-            return self._stored.bring(reference, self.tell.pieces)
+            return self._stored.bring_all(references, self.tell.pieces)
 
     def piece(self, reference: StoredReference, data: bytes) -> Any:
         payload = Payload(reference.encoding, data)

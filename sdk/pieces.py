@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -49,8 +50,9 @@ def node_of(branches: Sequence[Branch]) -> bytes:
     )
 
 
-def branches_of(node: bytes) -> list[Branch]:
-    """Raises PayloadError."""
+@lru_cache(maxsize=1024)
+def branches_of(node: bytes) -> tuple[Branch, ...]:
+    """Raises PayloadError. (Remembered: whoever is given a log goes through its nodes.)"""
     try:
         read = _READ.decode(node)
         keys = [
@@ -58,10 +60,10 @@ def branches_of(node: bytes) -> list[Branch]:
             for start in range(0, len(read.digests), _DIGEST_BYTES)
         ]
         parts = zip(keys, read.sizes, read.counts, read.kinds, strict=True)
-        return [
+        return tuple(
             Branch(_sound(StoredReference(key, size, read.encodings[kind])), count)
             for key, size, count, kind in parts
-        ]
+        )
     except (msgspec.DecodeError, ValueError, IndexError):
         raise PayloadError("A node of stored pieces is damaged.") from None
 

@@ -47,8 +47,9 @@ class Storeroom(Protocol):
 
     def put_node(self, node: bytes, encoding: str) -> StoredReference: ...
 
-    def bring(self, reference: StoredReference) -> bytes:
-        """As it lies there. Raises PayloadStoreError, PayloadLostError."""
+    def bring(self, references: Sequence[StoredReference]) -> dict[str, bytes]:
+        """By their keys, as they lie there, with all that hangs on them. Raises PayloadStoreError,
+        PayloadLostError."""
 
     def piece(self, reference: StoredReference, data: bytes) -> Any:
         """What was put. Raises PayloadError."""
@@ -70,15 +71,7 @@ class PieceShelf:
         self._cut: dict[int, tuple[object, list[Span], list[Any]]] = {}
         """By the logs' identities, with the log: a union tries more than once how it is written."""
         self._blobs: dict[int, tuple[Blob, StoredReference]] = {}
-        self._data: dict[StoredReference, bytes] = {}
-        for reference in references:
-            self._bring(reference)
-
-    def _bring(self, reference: StoredReference) -> None:
-        if reference not in self._data:
-            data = self._data[reference] = self._storeroom.bring(reference)
-            for branch in branches_of(data) if reference.is_node else ():
-                self._bring(branch.reference)
+        self._data = storeroom.bring(references) if references else {}
 
     # --- writing ---------------------------------------------------------------------------------------------
 
@@ -130,8 +123,8 @@ class PieceShelf:
         return found
 
     def data(self, reference: StoredReference) -> bytes:
-        data = self._data.get(reference)
-        return self._storeroom.bring(reference) if data is None else data
+        data = self._data.get(reference.key)
+        return self._storeroom.bring([reference])[reference.key] if data is None else data
 
     def items(self, branch: Branch) -> list[Any]:
         """Of a piece, as JSON has them."""
@@ -140,7 +133,7 @@ class PieceShelf:
             raise PayloadError("A piece of the payload store is not what a Log refers to.")
         return found
 
-    def branches(self, branch: Branch) -> list[Branch]:
+    def branches(self, branch: Branch) -> Sequence[Branch]:
         found = branches_of(self.data(branch.reference))
         if sum(below.items for below in found) != branch.items:
             raise PayloadError("A node of the payload store is not what a Log refers to.")

@@ -142,6 +142,30 @@ class StoredPayloads:
             data = self._get(reference)
         return data
 
+    def bring_all(self, references: Iterable[StoredReference], pieces: Pieces | None) -> dict[str, bytes]:
+        """As `bring`, with all that hangs on them, by their keys."""
+        found: dict[str, bytes] = {}
+        waiting = list(references)
+        while waiting:
+            lacking: list[StoredReference] = []
+            with self._lock:
+                while waiting:
+                    reference = waiting.pop()
+                    key = reference.key
+                    if key in found:
+                        continue
+                    data = None if pieces is None else pieces.get(key)
+                    if data is None and (data := self._cache.get(key)) is None:
+                        lacking.append(reference)
+                        continue
+                    found[key] = data
+                    if reference.is_node:
+                        waiting.extend(_below(reference, data))
+            for reference in lacking:
+                data = found[reference.key] = self.bring(reference, pieces)
+                waiting.extend(_below(reference, data))
+        return found
+
     # --- for who must not wait -------------------------------------------------------------------------------
 
     def lacks(self, references: Mapping[str, StoredReference]) -> list[StoredReference]:

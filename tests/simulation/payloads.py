@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -66,8 +66,8 @@ class NotedCodec:
 class NotedStoreroom:
     """Implements shelf.Storeroom, for who reads all and puts nothing there."""
 
-    def bring(self, reference: StoredReference) -> bytes:
-        return NOTES.pieces[reference.key]
+    def bring(self, references: Sequence[StoredReference]) -> dict[str, bytes]:
+        return NOTES.pieces
 
     def piece(self, reference: StoredReference, data: bytes) -> Any:
         return default_converter.from_payload(NOTES.inner.get(data, Payload(reference.encoding, data)))
